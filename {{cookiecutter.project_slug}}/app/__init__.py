@@ -1,0 +1,1 @@
+"""The service: settings, database, models, schemas and routes."""

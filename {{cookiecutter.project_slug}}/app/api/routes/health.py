@@ -1,0 +1,77 @@
+{% set is_async = cookiecutter.engine == "async" %}
+"""Health, for whoever starts, stops and balances the service."""
+
+import asyncio
+import logging
+from typing import Literal
+
+from fastapi import APIRouter, HTTPException, status
+from pydantic import BaseModel
+
+from app.api.problems import problems
+from app.database.engine import get_engine
+from app.database.startup import (
+    DatabaseNotReadyError,
+    one_line_errors,
+    verify_database,
+)
+from app.settings import get_settings
+
+logger = logging.getLogger(__name__)
+router = APIRouter(prefix="/health", tags=["health"])
+
+PATIENCE = 2
+"""Seconds for the database to answer."""
+
+
+class Health(BaseModel):
+    """The answer of a service that is well."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Probe:
+    """A question to the database that is asked once at a time.
+
+    When the database hangs, more questions would only take more connections.
+    """
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[str | None] | None = None
+
+    async def ask(self) -> str | None:
+        """Return what is wrong with the database, or None."""
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task({{ "find_fault()" if is_async else "asyncio.to_thread(find_fault)" }})
+        done, _ = await asyncio.wait({self.task}, timeout=PATIENCE)
+        return self.task.result() if done else f"no answer within {PATIENCE} s"
+
+
+{{ "async " if is_async }}def find_fault() -> str | None:
+    """Return what is wrong with the database, or None."""
+    try:
+        with one_line_errors(get_settings().database_url):
+            {{ "await " if is_async }}verify_database(get_engine())
+    except DatabaseNotReadyError as error:
+        return str(error)
+    return None
+
+
+probe = Probe()
+
+
+@router.get("/live")
+async def live() -> Health:
+    """Tell that the process handles requests; restart it when this fails."""
+    return Health()
+
+
+@router.get("/ready", responses=problems(503))
+async def ready() -> Health:
+    """Tell whether the database does its part; send requests only while it does."""
+    fault = await probe.ask()
+    if fault is not None:
+        logger.warning("Not ready: %s", fault)
+        detail = "The database is not ready; the log says why."
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, detail)
+    return Health()

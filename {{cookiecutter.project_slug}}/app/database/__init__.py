@@ -1,0 +1,1 @@
+"""The database: one engine for the process, one session for each request."""

@@ -1,0 +1,71 @@
+{% set dialects = ["mysql", "sqlite"] if cookiecutter.database == "mysql" else [cookiecutter.database] %}
+{% set classes = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL"} %}
+"""What databases do in their own way; nothing else in the service asks which it is.
+
+{% if cookiecutter.database == "mysql" %}
+SQLite is here for the tests, on machines without a MySQL server.
+{% else %}
+To speak another one, add a module like `{{ cookiecutter.database }}.py` and list it here.
+{% endif %}
+"""
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.database.dialects.base import Dialect, Fault, Violation, describe
+{% for name in dialects %}
+from app.database.dialects.{{ name }} import {{ classes[name] }}
+{% endfor %}
+
+__all__ = [
+    "Dialect",
+    "Fault",
+    "Violation",
+    "describe",
+    "dialect_of",
+    "parse_url",
+]
+
+DIALECTS: dict[str, Dialect] = {
+{% for name in dialects %}
+    "{{ name }}": {{ classes[name] }}(),
+{% endfor %}
+}
+
+
+def dialect_of(url: URL) -> Dialect:
+    """Return the dialect of the database at `url`, which `parse_url` has checked."""
+    return DIALECTS[url.get_backend_name()]
+
+
+def parse_url(text: str | URL) -> URL:
+    """Read a database URL; the driver may be left out.
+
+    Raises:
+        ValueError: It is no URL, or one for a database or driver that is not used here.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        message = f"is no database URL like {example()}"
+        raise ValueError(message) from None
+    if url.drivername == "postgres":  # as some platforms write it
+        url = url.set(drivername="postgresql")
+    dialect = DIALECTS.get(url.get_backend_name())
+    if dialect is None:
+        message = f"{url.drivername} is not used here: expected {example()}"
+        raise ValueError(message)
+    if "+" not in url.drivername:
+        url = url.set(drivername=dialect.drivername)
+    if url.drivername != dialect.drivername:
+        message = f"the driver must be {dialect.drivername}, not {url.drivername}"
+        raise ValueError(message)
+    if "@" in (url.host or ""):
+        message = "percent-encode the password: @ is %40, / is %2F, : is %3A, % is %25"
+        raise ValueError(message)
+    return url
+
+
+def example() -> str:
+    """Return a URL to show in a message."""
+    return next(iter(DIALECTS.values())).example

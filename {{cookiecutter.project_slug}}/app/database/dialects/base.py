@@ -1,0 +1,181 @@
+"""What the service wants to know of any database."""
+
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import URL, CheckConstraint, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import ColumnCollectionConstraint
+
+from app.models.base import Base
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+Code = int | str | None
+"""What a server calls an error: a number, or a SQLSTATE."""
+
+
+class Fault(Enum):
+    """Why the database could not do its part, and what helps."""
+
+    AWAY = "start the server, or correct host and port in DATABASE_URL"
+    BUSY = "try again: others hold what the statement needs, or it takes too long"
+    MISSING = "run `python -m app.database prepare` to create the database"
+    EXISTS = "nothing to do: the database exists already"
+    LOGIN = "correct user and password in DATABASE_URL"
+    PRIVILEGE = "grant the privilege to the user in DATABASE_URL"
+    PLACE = "correct the host, or the folder of the file, in DATABASE_URL"
+    UNKNOWN = "see the message"
+
+
+class Kind(Enum):
+    """What a statement violates: the name, a status, and words for a client."""
+
+    UNIQUE = "unique", 409, "is already taken"
+    REFERENCE = (
+        "reference",
+        409,
+        "refers to something that does not exist, or is itself referred to",
+    )
+    REQUIRED = "required", 422, "must not be null"
+    CHECK = "check", 422, "is outside its bounds"
+    RANGE = "range", 422, "does not fit its column"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A constraint that a statement violated, and the fields it is about."""
+
+    kind: Kind
+    fields: list[str]
+
+    @property
+    def type(self) -> str:
+        """Return its name, for programs."""
+        return self.kind.value[0]
+
+    @property
+    def status(self) -> int:
+        """Return the HTTP status that tells it."""
+        return self.kind.value[1]
+
+    @property
+    def message(self) -> str:
+        """Return what is wrong with the fields, for people."""
+        return self.kind.value[2]
+
+
+class Dialect(ABC):
+    """One kind of database server, through one driver."""
+
+    drivername: ClassVar[str]
+    """As in a URL."""
+
+    example: ClassVar[str]
+    """A URL, for messages."""
+
+    faults: ClassVar[Mapping[Code, Fault]]
+    """By the server's error codes, or by the first two characters of one."""
+
+    violations: ClassVar[Mapping[Code, Kind]]
+    """By the server's error codes, or by the first two characters of one."""
+
+    @abstractmethod
+    def code(self, error: BaseException) -> Code:
+        """Return the server's code in an exception of the driver."""
+
+    @abstractmethod
+    def subjects(self, error: BaseException) -> list[str]:
+        """Return the constraint, or the columns, that an exception names."""
+
+    @abstractmethod
+    def connect_args(self, settings: "Settings") -> dict[str, Any]:
+        """Return what the driver's `connect` is to know beside the URL."""
+
+    def engine_options(self, settings: "Settings") -> dict[str, Any]:
+        """Return what `create_engine` is to know beside the URL."""
+        return settings.database_options
+
+    def listen(self, engine: Engine) -> None:  # noqa: B027  (most need nothing)
+        """Set up what each connection of `engine` needs."""
+
+    @abstractmethod
+    def creation(self, url: URL) -> tuple[URL, str]:
+        """Return where to connect, and what to say, to create the database."""
+
+    @abstractmethod
+    def lock_schema(self, connection: Connection, patience: float) -> None:
+        """Let only this connection change the schema, and take the time it needs.
+
+        The lock ends with the connection, which is closed instead of reused: a
+        process that dies lets go, too.
+
+        Raises:
+            TimeoutError: Another one has held the lock for `patience` seconds.
+        """
+
+    def diagnose(self, error: BaseException) -> Fault:
+        """Tell why the database could not do its part."""
+        cause = cause_of(error)
+        code = self.code(cause)
+        for key in (code, str(code)[:2]):  # the whole code, or its class
+            if key in self.faults:
+                return self.faults[key]
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return Fault.AWAY
+        return Fault.AWAY if isinstance(cause, OSError) else Fault.UNKNOWN
+
+    def violation(self, error: DBAPIError) -> Violation | None:
+        """Tell which constraint a statement violated, if that is what happened."""
+        cause = cause_of(error)
+        code = self.code(cause)
+        kind = self.violations.get(code) or self.violations.get(str(code)[:2])
+        if kind is None:
+            return None
+        subjects = self.subjects(cause)
+        return Violation(kind, [field for name in subjects for field in fields(name)])
+
+
+def poll(attempt: Callable[[], Any], connection: Connection, patience: float) -> None:
+    """Repeat `attempt` until it is true, without a transaction in between.
+
+    Raises:
+        TimeoutError: It was not, for `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while not attempt():
+        connection.rollback()
+        if time.monotonic() > deadline:
+            raise TimeoutError("another process is still changing the schema")
+        time.sleep(0.1)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return the driver's own exception."""
+    return error.driver_exception if isinstance(error, DBAPIError) else error
+
+
+def describe(error: BaseException) -> str:
+    """Return what the driver said, on one line."""
+    cause = cause_of(error)
+    return re.sub(r"\s+", " ", str(cause)).strip() or type(cause).__name__
+
+
+def fields(name: str) -> list[str]:
+    """Return the fields that a constraint, or a column, is about."""
+    for table in Base.metadata.tables.values():
+        for constraint in table.constraints:
+            if constraint.name != name:
+                continue
+            if isinstance(constraint, CheckConstraint):  # named after its field
+                return [name.removeprefix(f"ck_{table.name}_")]
+            if isinstance(constraint, ColumnCollectionConstraint):
+                return [column.name for column in constraint.columns]
+    return [name]

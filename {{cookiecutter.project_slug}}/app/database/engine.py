@@ -1,0 +1,46 @@
+{% from "engine.jinja" import engine with context %}
+{% call engine() %}
+"""The engine: one for the process, made on first use."""
+
+from functools import lru_cache
+from typing import Any
+
+{% if cookiecutter.engine == "async" %}
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+{% else %}
+from sqlalchemy import Engine, create_engine
+{% endif %}
+
+from app.database.dialects import dialect_of
+from app.settings import Settings, get_settings
+
+
+def get_engine_options(settings: Settings) -> dict[str, Any]:
+    """Return the pool and debug options of the engine."""
+    return dialect_of(settings.database_url).engine_options(settings)
+
+
+def get_capacity() -> int:
+    """Return the number of connections that the pool can lend at once."""
+    options = get_engine_options(get_settings())
+    return int(options["pool_size"] + options["max_overflow"])
+
+
+def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
+    """Return a new engine, which has not connected yet.
+
+    `options` replace those of the settings, for an engine without a pool, say.
+    """
+    dialect = dialect_of(settings.database_url)
+    options = options or get_engine_options(settings)
+    options["connect_args"] = dialect.connect_args(settings)
+    engine = create_async_engine(settings.database_url, **options)
+    dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+    return engine
+
+
+@lru_cache
+def get_engine() -> AsyncEngine:
+    """Return the engine of this process, made on first use."""
+    return build_engine(get_settings())
+{% endcall %}

@@ -1,0 +1,158 @@
+{% from "engine.jinja" import engine, run_sync with context %}
+{% call engine() %}
+"""What happens to the database when the service starts and stops."""
+
+{% if cookiecutter.engine == "async" %}
+import asyncio
+{% endif %}
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, {{ "Engine, create_engine, " if cookiecutter.engine == "sync" }}text
+from sqlalchemy.exc import DBAPIError
+{% if cookiecutter.engine == "async" %}
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+{% endif %}
+from sqlalchemy.pool import NullPool
+
+from app.database.dialects import Fault, describe, dialect_of
+from app.database.schema import prepare_schema, verify_schema
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 2.0
+"""Seconds between two attempts to connect."""
+
+
+class DatabaseNotReadyError(Exception):
+    """What is wrong with the database, and what helps, in one line."""
+
+
+async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) -> None:
+    """Connect, create what is missing if `prepare` says so, and verify.
+
+    Waits for a server that does not answer yet, for `patience` seconds.
+
+    Raises:
+        DatabaseNotReadyError: The service cannot work with the database as it is.
+    """
+    started = time.monotonic()
+    logger.info("Database: %r, %s", engine.url, engine.pool.status())
+    with one_line_errors(engine.url):
+        with step("server") as outcomes:
+            outcomes.append(await wait_for_database(engine, patience, create=prepare))
+        if prepare:
+            with step("schema") as outcomes:
+                outcomes.append(await prepare_database(engine))
+        with step("verify") as outcomes:
+            await verify_database(engine)
+            outcomes.append("it answers, and has the schema of this code")
+    logger.info("Database: ready in %.2f s", time.monotonic() - started)
+
+
+async def wait_for_database(
+    engine: AsyncEngine,
+    patience: float,
+    *,
+    create: bool,
+) -> str:
+    """Connect, again and again while the server is away. Return what was done.
+
+    Raises:
+        DBAPIError: The server is still away after `patience` seconds, or what is
+            wrong does not heal by itself.
+    """
+    deadline = time.monotonic() + patience
+    delay = FIRST_DELAY
+    while True:
+        try:
+            return await reach_database(engine, create=create)
+        except DBAPIError as error:
+            fault = dialect_of(engine.url).diagnose(error)
+            late = time.monotonic() + delay > deadline
+            if late or fault not in {Fault.AWAY, Fault.BUSY}:
+                raise
+            if delay == FIRST_DELAY:
+                reason = describe(error)
+                logger.warning("Database: waiting %g s at most: %s", patience, reason)
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, LONGEST_DELAY)
+
+
+async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
+    """Connect to the database; create it if it is missing and `create` says so."""
+    try:
+        async with engine.connect():
+            return "the database is there"
+    except DBAPIError as error:
+        missing = dialect_of(engine.url).diagnose(error) is Fault.MISSING
+        if not (create and missing):
+            raise
+    await create_database(engine.url)
+    async with engine.connect():
+        return "the database was created"
+
+
+async def create_database(url: URL) -> None:
+    """Create a database; it does not matter if somebody else was faster."""
+    dialect = dialect_of(url)
+    server_url, statement = dialect.creation(url)
+    # CREATE DATABASE is not for transactions.
+    options = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
+    engine = create_async_engine(server_url, **options)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+    except DBAPIError as error:
+        if dialect.diagnose(error) is not Fault.EXISTS:
+            raise
+    finally:
+        await engine.dispose()
+
+
+async def prepare_database(engine: AsyncEngine) -> str:
+    """Create or upgrade the tables. Return what was done."""
+    async with engine.connect() as connection:
+        return {{ run_sync("prepare_schema") }}
+
+
+async def verify_database(engine: AsyncEngine) -> None:
+    """Ask the database whether it works and has the schema of this code.
+
+    Raises:
+        DatabaseNotReadyError: It has another schema.
+        DBAPIError: It does not work.
+    """
+    # This only reads: it needs no transaction and, on SQLite, no lock.
+    engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        difference = {{ run_sync("verify_schema") }}
+    if difference:
+        raise DatabaseNotReadyError(difference)
+
+
+@contextmanager
+def one_line_errors(url: URL) -> Iterator[None]:
+    """Raise `DatabaseNotReadyError` for what the database reports."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise DatabaseNotReadyError(str(error)) from None
+    except DBAPIError as error:
+        advice = dialect_of(url).diagnose(error).value
+        raise DatabaseNotReadyError(f"{describe(error)} - {advice}") from None
+
+
+@contextmanager
+def step(name: str) -> Iterator[list[str]]:
+    """Log the outcome of a step of the startup, and the time it took."""
+    started = time.monotonic()
+    outcomes: list[str] = []
+    yield outcomes
+    elapsed = (time.monotonic() - started) * 1000
+    logger.info("Database: %s: %s (%.0f ms)", name, "; ".join(outcomes), elapsed)
+{% endcall %}

@@ -1,0 +1,1 @@
+"""What routes ask for in their parameters."""

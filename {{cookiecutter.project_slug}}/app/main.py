@@ -1,0 +1,38 @@
+"""The service: `uvicorn app.main:app`."""
+
+import tomllib
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app.api.problems import install_problems
+from app.api.routes import health, products, users
+from app.lifespan import OneLineStartupError, lifespan
+from app.settings import ROOT
+
+
+def operation_id(route: APIRoute) -> str:
+    """Name an operation after its function; a generated client takes this name."""
+    return route.name
+
+
+def create_app() -> FastAPI:
+    """Return the application; it has not connected to anything yet."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        pyproject = tomllib.load(file)
+    app = FastAPI(
+        title=pyproject["tool"]["app"]["title"],
+        description=pyproject["project"]["description"],
+        version=pyproject["project"]["version"],
+        lifespan=lifespan,
+        generate_unique_id_function=operation_id,
+    )
+    app.add_middleware(OneLineStartupError)
+    install_problems(app)
+    app.include_router(health.router)
+    app.include_router(products.router, prefix="/api/v1")
+    app.include_router(users.router, prefix="/api/v1")
+    return app
+
+
+app = create_app()

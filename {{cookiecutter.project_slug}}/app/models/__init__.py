@@ -1,0 +1,11 @@
+"""The tables, one module for each.
+
+Importing this package imports every module in it, so that `Base.metadata` is
+complete without a list to maintain.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for module in iter_modules(__path__):
+    import_module(f"{__name__}.{module.name}")

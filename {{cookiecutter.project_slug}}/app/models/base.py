@@ -1,0 +1,95 @@
+"""What all tables have in common."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """A moment in UTC with microseconds, timezone-aware in Python everywhere.
+
+    MySQL and SQLite store no offset; both are given, and return, UTC.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class now(FunctionElement[datetime]):  # noqa: N801  (named as in SQL)
+    """The server's clock, as a `Timestamp`."""
+
+    type = Timestamp()
+    inherit_cache = True
+
+
+@compiles(now)
+def _now(element: now, compiler: SQLCompiler, **options: Any) -> str:
+    return "CURRENT_TIMESTAMP"
+
+
+@compiles(now, "mysql")
+def _now_mysql(element: now, compiler: SQLCompiler, **options: Any) -> str:
+    return "CURRENT_TIMESTAMP(6)"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: SQLCompiler, **options: Any) -> str:
+    return "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
+
+
+class Base(DeclarativeBase):
+    """Every model's base: `Base.metadata` is the whole schema."""
+
+    # Constraints have names, so that migrations can change them and an error that
+    # the database reports can be told apart.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+    # Values that the server makes are fetched with the INSERT or UPDATE itself:
+    # no refresh after a write, and no loading behind the back of a coroutine.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  (not ours to annotate)
+
+
+class Entity(Base):
+    """A table with a number for each row, and the times of its making and change."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
+    created_at: Mapped[datetime] = mapped_column(
+        Timestamp, server_default=now(), sort_order=1
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        Timestamp, server_default=now(), onupdate=now(), sort_order=1
+    )

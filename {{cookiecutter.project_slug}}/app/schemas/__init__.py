@@ -1,0 +1,1 @@
+"""What the service accepts and answers, one module for each resource."""

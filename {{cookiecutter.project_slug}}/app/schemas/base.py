@@ -1,0 +1,43 @@
+"""What all schemas have in common."""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app import limits
+from app.schemas.types import Identifier
+
+Item = TypeVar("Item")
+
+
+class Input(BaseModel):
+    """The body of a request. A field that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Output(BaseModel):
+    """The body of an answer, read from the attributes of a model."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def may_be_absent() -> Any:
+    """Let PATCH leave a field out; unlike `| None`, this takes no null for it."""
+    return Field(default_factory=lambda: None)
+
+
+class PageParameters(Input):
+    """Which page of a list: the rows that follow the last one seen."""
+
+    limit: int = Field(default=50, ge=1, le=limits.PAGE)
+    after: Identifier | None = Field(default=None, description="The last id seen.")
+
+
+class Page(Output, Generic[Item]):
+    """Some rows in the order of their ids, and where the next page begins."""
+
+    items: list[Item]
+    next: Identifier | None = Field(
+        description="Pass it as `after` for the next page; null on the last one."
+    )

@@ -1,0 +1,87 @@
+"""Types of fields: they accept exactly what their columns can hold.
+
+Each says the same to a client, in the OpenAPI schema, as it does to Python. JSON
+has numbers and booleans of its own, so `"1"` is no number and `1` no boolean.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+)
+
+from app import limits
+
+
+def storable(text: str) -> str:
+    """Refuse text that has no UTF-8 form: half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text") from None
+    return text
+
+
+def not_text_nor_boolean(value: Any) -> Any:
+    """Take 1 and 1.0 for a whole number, as JSON does, but not `"1"` or `true`."""
+    if isinstance(value, str | bool):
+        raise ValueError("must be a number")  # noqa: TRY004  (what Pydantic reports)
+    return value
+
+
+def not_boolean(value: Any) -> Any:
+    """Take a number, or a number in a string; `true` is neither."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  (what Pydantic reports)
+    return value
+
+
+def to_cents(amount: Decimal) -> Decimal:
+    """Write an amount as the database does: 9.9 is answered as 9.90."""
+    return amount.quantize(Decimal(1).scaleb(-limits.PRICE_DECIMALS))
+
+
+Identifier = Annotated[int, Field(ge=1, le=limits.INTEGER)]
+"""The number of a row."""
+
+Quantity = Annotated[
+    int, Field(ge=0, le=limits.INTEGER), BeforeValidator(not_text_nor_boolean)
+]
+
+Price = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=limits.PRICE_DIGITS, decimal_places=limits.PRICE_DECIMALS),
+    BeforeValidator(not_boolean),
+    AfterValidator(to_cents),
+]
+"""An exact amount: answered as a string, since binary numbers cannot hold cents."""
+
+# PostgreSQL stores no NUL character in text, so none is taken.
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=limits.NAME, pattern=r"^[^\x00]*$"),
+    AfterValidator(storable),
+]
+Description = Annotated[
+    str,
+    StringConstraints(max_length=limits.DESCRIPTION, pattern=r"^[^\x00]*$"),
+    AfterValidator(storable),
+]
+
+# What browsers take for an address (HTML standard, "valid e-mail address").
+LOCAL = r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+"
+LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+
+Email = Annotated[
+    str,
+    StringConstraints(
+        max_length=limits.EMAIL,
+        pattern="^" + LOCAL + "@" + LABEL + r"(?:\." + LABEL + ")*$",
+        to_lower=True,
+    ),
+]
+"""An address, kept in lower case, so that it is unique in any spelling."""

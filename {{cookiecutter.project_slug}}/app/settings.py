@@ -1,0 +1,101 @@
+"""Settings: read once from the environment and `.env`, and validated."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL
+
+from app.database.dialects import parse_url
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder."""
+
+DatabaseURL = Annotated[URL, NoDecode, PlainValidator(parse_url)]
+
+
+class Settings(BaseSettings):
+    """One field for each environment variable; unknown keys are ignored.
+
+    Times are in seconds. A variable in the environment wins over `.env`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: DatabaseURL = Field(
+        description="Where the database is. Percent-encode special characters in "
+        "the password: `@` is `%40`, `/` is `%2F`, `:` is `%3A`, `%` is `%25`."
+    )
+    database_pool_size: int = Field(
+        default=5, ge=1, description="Connections that a process keeps open."
+    )
+    database_max_overflow: int = Field(
+        default=10, ge=0, description="Connections it may open beyond those."
+    )
+    database_pool_timeout: float = Field(
+        default=30, gt=0, description="How long a request waits for a connection."
+    )
+    database_pool_recycle: int = Field(
+        default=3600, ge=-1, description="Age at which one is replaced; -1: never."
+    )
+    database_pool_pre_ping: bool = Field(
+        default=True, description="Test a connection each time it is taken."
+    )
+    database_echo: bool = Field(default=False, description="Log every statement.")
+    database_echo_pool: bool = Field(
+        default=False, description="Log what the pool does."
+    )
+    database_hide_parameters: bool = Field(
+        default=True, description="Leave values out of that log and of errors."
+    )
+    database_statement_timeout: float = Field(
+        default=15, gt=0, description="How long one statement, or lock, may take."
+    )
+    database_startup_timeout: float = Field(
+        default=30, ge=0, description="How long startup waits for the server."
+    )
+    database_prepare_on_startup: bool = Field(
+        default=False,
+        description="Create or upgrade the database at startup; false: only verify.",
+    )
+
+    @property
+    def database_options(self) -> dict[str, Any]:
+        """What `create_engine` is to know beside the URL, on every database."""
+        return {
+            "echo": self.database_echo,
+            "echo_pool": self.database_echo_pool,
+            "hide_parameters": self.database_hide_parameters,
+            "pool_size": self.database_pool_size,
+            "max_overflow": self.database_max_overflow,
+            "pool_timeout": self.database_pool_timeout,
+            "pool_recycle": self.database_pool_recycle,
+            "pool_pre_ping": self.database_pool_pre_ping,
+        }
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        SystemExit: One line for each setting that is missing or wrong. The values
+            are left out, since one of them holds a password.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        message = "Wrong settings (environment or .env): " + "; ".join(lines)
+        raise SystemExit(message) from None

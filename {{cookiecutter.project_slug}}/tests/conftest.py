@@ -1,0 +1,118 @@
+{% from "engine.jinja" import engine with context %}
+{% set is_async = cookiecutter.engine == "async" %}
+{% call engine() %}
+"""Fixtures: a started service, a transaction around each test, a client."""
+
+from collections.abc import AsyncIterator{{ ", Iterator" if is_async }}
+
+import pytest
+from fastapi import FastAPI
+{% if is_async %}
+from httpx2 import ASGITransport, AsyncClient
+{% else %}
+from fastapi.testclient import TestClient
+{% endif %}
+from sqlalchemy import URL, {{ "Engine, QueuePool, create_engine, " if not is_async else "QueuePool, " }}text
+{% if is_async %}
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+{% endif %}
+from sqlalchemy.pool import NullPool
+
+from app.database.dialects import dialect_of
+from app.database.engine import build_engine, get_engine
+from app.database.session import get_session_factory
+from app.main import create_app
+from app.settings import Settings, get_settings
+from tests import faults
+from tests.journal import AnswerJournal
+from tests.server import NOTE, drop_statement, new_url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so when the results do not mean what they seem to."""
+    if NOTE:
+        terminalreporter.write_line(f"NOTE: these tests ran {NOTE}", yellow=True)
+
+
+async def drop(url: URL) -> None:
+    """Drop a database of the tests."""
+    statement = drop_statement(url)
+    if statement is None:
+        return
+    server_url, _ = dialect_of(url).creation(url)
+    options = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
+    engine = create_async_engine(server_url, **options)
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()
+{% if is_async %}
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run the whole session in one event loop: connections belong to theirs."""
+    return "asyncio"
+{% endif %}
+
+
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    """Return the service, with a few routes that fail in ways of interest."""
+    app = create_app()
+    app.include_router(faults.router)
+    return app
+
+
+@pytest.fixture(scope="session")
+async def started_client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """Start the service as a server does, on an empty database; stop it at the end."""
+    # What a route raises is to be seen as a client sees it.
+{% if is_async %}
+    transport = ASGITransport(AnswerJournal(app), raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=transport, base_url="http://testserver") as client,
+    ):
+        yield client
+{% else %}
+    with TestClient(AnswerJournal(app), raise_server_exceptions=False) as client:
+        yield client
+{% endif %}
+    await drop(get_settings().database_url)
+
+
+@pytest.fixture
+async def client(started_client: AsyncClient) -> AsyncIterator[AsyncClient]:
+    """Return a client of the service; what it stores is gone after the test.
+
+    All sessions use one connection, in a transaction that is rolled back. What they
+    call a transaction is a savepoint in it, so that they may commit and roll back.
+    """
+    factory = get_session_factory()
+    usual = dict(factory.kw)
+    async with get_engine().connect() as connection:
+        transaction = await connection.begin()
+        factory.configure(bind=connection, join_transaction_mode="create_savepoint")
+        yield started_client
+        factory.kw = usual
+        await transaction.rollback()
+
+
+@pytest.fixture(autouse=True)
+def leak_check() -> Iterator[None]:
+    """Fail a test that leaves a connection behind."""
+    yield
+    pool = get_engine().pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedout() == 0, "a connection was not given back"
+
+
+@pytest.fixture
+async def empty_engine() -> AsyncIterator[AsyncEngine]:
+    """Return an engine for a database of its own, which does not exist yet."""
+    settings = Settings(database_url=new_url())
+    engine = build_engine(settings)
+    yield engine
+    await engine.dispose()
+    await drop(settings.database_url)
+{% endcall %}

@@ -1,0 +1,76 @@
+{% from "engine.jinja" import engine with context %}
+{% call engine() %}
+"""Routes that fail: in a test, to see what the service makes of it."""
+
+from fastapi import APIRouter, HTTPException
+from sqlalchemy import text
+
+from app.dependencies.database import DatabaseSession
+from app.models.user import User
+
+router = APIRouter(prefix="/faults")
+
+
+def user(name: str) -> User:
+    """Return a user to store."""
+    return User(email=f"{name}@example.com", name=name, is_active=True)
+
+
+@router.post("/exception")
+async def store_and_crash(session: DatabaseSession) -> None:
+    """Store a user, and fail."""
+    session.add(user("crash"))
+    await session.flush()
+    raise RuntimeError("a secret")
+
+
+@router.post("/http-exception")
+async def store_and_refuse(session: DatabaseSession) -> None:
+    """Store a user, and refuse the request."""
+    session.add(user("refusal"))
+    await session.flush()
+    raise HTTPException(418, "I am a teapot")
+
+
+@router.post("/answer", response_model=int)
+async def store_and_answer_badly(session: DatabaseSession) -> str:
+    """Store a user, and return what the response model refuses."""
+    session.add(user("answer"))
+    await session.flush()
+    return "no number"
+
+
+@router.post("/commit", status_code=201)
+async def store_what_violates_at_commit(session: DatabaseSession) -> None:
+    """Leave it to COMMIT to find that an address is taken."""
+    session.add_all([user("twin"), user("twin")])
+
+
+@router.post("/half", status_code=201)
+async def commit_and_crash(session: DatabaseSession) -> None:
+    """Commit one user, and fail after another."""
+    session.add(user("first"))
+    await session.commit()
+    session.add(user("second"))
+    await session.flush()
+    raise RuntimeError("half way")
+
+
+@router.post("/null", status_code=201)
+async def store_null(session: DatabaseSession) -> None:
+    """Store a row without a value that it must have."""
+    session.add(User(email="null@example.com", is_active=True))
+
+
+@router.post("/check", status_code=201)
+async def store_what_a_check_refuses(session: DatabaseSession) -> None:
+    """Store a row with a value out of bounds."""
+    statement = "INSERT INTO products (name, price, quantity) VALUES ('x', -1, 1)"
+    await session.execute(text(statement))
+
+
+@router.get("/statement")
+async def ask_nonsense(session: DatabaseSession) -> None:
+    """Send a statement with an error in it."""
+    await session.execute(text("SELECT secret FROM nowhere"))
+{% endcall %}

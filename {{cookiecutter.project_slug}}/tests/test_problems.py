@@ -1,0 +1,113 @@
+{% from "engine.jinja" import engine with context %}
+{% call engine() %}
+"""Errors: problem details throughout, documented, and no secrets."""
+
+import pytest
+from fastapi import FastAPI
+{% if cookiecutter.engine == "async" %}
+from httpx2 import AsyncClient
+{% else %}
+from fastapi.testclient import TestClient
+{% endif %}
+
+PATH = "/api/v1/users"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("PUT", PATH, 405), ("POST", "/faults/exception", 500)],
+)
+async def test_problem(
+    client: AsyncClient,
+    method: str,
+    path: str,
+    status: int,
+) -> None:
+    """Every error has the same form, those of the framework too."""
+    response = await client.request(method, path)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert problem.keys() == {"type", "title", "status", "detail", "instance"}
+    assert problem["status"] == status
+    assert problem["instance"] == path
+
+
+async def test_failure_keeps_secrets(client: AsyncClient) -> None:
+    """What went wrong inside is for the log only."""
+    for path in ("exception", "commit"):
+        response = await client.post(f"/faults/{path}")
+        for word in ("secret", "INSERT", "twin", "Traceback"):
+            assert word not in response.text
+
+
+async def test_allow(client: AsyncClient) -> None:
+    """405 lists the methods that there are."""
+    response = await client.put(PATH)
+    assert response.headers["Allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 422),
+        (b"{", 422),
+        (b"[]", 422),
+        (b"null", 422),
+        (b'{"name": NaN}', 422),
+        (b'{"name": "\\ud800", "\\udfff": 1}', 422),
+        (b'{"name": "\xff"}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"name": ' * 100_000, 400),
+    ],
+)
+async def test_malformed_body(
+    client: AsyncClient,
+    content: bytes,
+    status: int,
+) -> None:
+    """Whatever is sent, the answer is a problem and not a failure."""
+    response = await client.post(PATH, content=content, headers=JSON)
+    assert response.status_code == status
+    assert response.json()["status"] == status
+
+
+def test_documentation(app: FastAPI) -> None:
+    """The OpenAPI schema tells each status that a route may answer."""
+    paths = app.openapi()["paths"]
+    documented = {
+        (method.upper(), path.removeprefix("/api/v1")): set(operation["responses"])
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if not path.startswith("/faults")
+    }
+    expected = {
+        ("GET", "/health/live"): {"200"},
+        ("GET", "/health/ready"): {"200", "503"},
+    }
+    for name in ("product", "user"):
+        one = f"/{name}s/{{ "{{" }}{name}_id{{ "}}" }}"
+        write = {"400", "413", "422", "503"}
+        expected |= {
+            ("POST", f"/{name}s"): write | {"201", "409"},
+            ("GET", f"/{name}s"): {"200", "422", "503"},
+            ("GET", one): {"200", "404", "422", "503"},
+            ("PATCH", one): write | {"200", "404", "409"},
+            ("DELETE", one): {"204", "404", "409", "422", "503"},
+        }
+    assert documented == expected
+
+
+def test_documented_form(app: FastAPI) -> None:
+    """Problems are documented by their schema, under their media type."""
+    schema = app.openapi()
+    for status in ("404", "409", "422", "503"):
+        operation = schema["paths"]["/api/v1/users/{user_id}"]["patch"]
+        content = operation["responses"][status]["content"]
+        reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        assert content == {"application/problem+json": reference}
+    assert schema["components"]["schemas"]["Problem"]["required"]
+    assert schema["components"]["schemas"]["InvalidField"]["required"]
+    assert "HTTPValidationError" not in schema["components"]["schemas"]
+{% endcall %}

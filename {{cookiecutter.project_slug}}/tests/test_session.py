@@ -1,0 +1,121 @@
+{% from "engine.jinja" import engine with context %}
+{% call engine() %}
+"""The session of a request: a 2xx means stored, anything else means nothing stored."""
+
+from collections.abc import Iterator
+
+import pytest
+{% if cookiecutter.engine == "async" %}
+from httpx2 import AsyncClient
+{% else %}
+from fastapi.testclient import TestClient
+{% endif %}
+from sqlalchemy import event, text
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import Session
+
+from tests.journal import journal
+
+PATH = "/api/v1/users"
+ADA = {"email": "ada@example.com", "name": "Ada"}
+
+
+@pytest.fixture
+def sessions() -> Iterator[list[Session]]:
+    """Note in the journal what sessions do; return those that did something."""
+    used: list[Session] = []
+
+    def note_commit(session: Session) -> None:
+        journal.append("commit")
+        used.append(session)
+
+    def note_rollback(session: Session) -> None:
+        journal.append("rollback")
+        used.append(session)
+
+    journal.clear()
+    event.listen(Session, "after_commit", note_commit)
+    event.listen(Session, "after_rollback", note_rollback)
+    yield used
+    event.remove(Session, "after_commit", note_commit)
+    event.remove(Session, "after_rollback", note_rollback)
+
+
+async def emails(client: AsyncClient) -> list[str]:
+    """Return the addresses of all users."""
+    response = await client.get(PATH)
+    return [item["email"] for item in response.json()["items"]]
+
+
+async def test_commit_comes_before_the_answer(
+    client: AsyncClient,
+    sessions: list[Session],
+) -> None:
+    """A client that hears 201 can rely on it."""
+    response = await client.post(PATH, json=ADA)
+    assert response.status_code == 201
+    assert journal == ["commit", "answer 201"]
+    assert len(sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("exception", 500), ("http-exception", 418), ("answer", 500), ("statement", 500)],
+)
+async def test_failure_stores_nothing(
+    client: AsyncClient,
+    sessions: list[Session],
+    path: str,
+    status: int,
+) -> None:
+    """Whatever a request raises, it is rolled back, and before the answer."""
+    method = "GET" if path == "statement" else "POST"
+    response = await client.request(method, f"/faults/{path}")
+    assert response.status_code == status
+    assert journal == ["rollback", f"answer {status}"]
+    assert len(sessions) == 1
+    assert await emails(client) == []
+
+
+async def test_failure_of_commit(client: AsyncClient, sessions: list[Session]) -> None:
+    """A COMMIT that fails is an error for the client, and harms nobody else."""
+    response = await client.post("/faults/commit")
+    assert response.status_code == 409
+    assert "commit" not in journal
+    assert await emails(client) == []
+    response = await client.post(PATH, json=ADA)
+    assert response.status_code == 201
+    assert len({id(session) for session in sessions}) == 3
+
+
+async def test_commit_in_a_route(client: AsyncClient) -> None:
+    """A route may commit early: what comes later is a transaction of its own."""
+    response = await client.post("/faults/half")
+    assert response.status_code == 500
+    assert await emails(client) == ["first@example.com"]
+
+
+@pytest.mark.parametrize("path", [PATH, "/faults/http-exception"])
+async def test_session_ends_with_its_request(
+    client: AsyncClient,
+    sessions: list[Session],
+    path: str,
+) -> None:
+    """A session that outlives its request raises, instead of taking a connection."""
+    await client.post(path, json=ADA)
+    assert sessions
+    with pytest.raises(InvalidRequestError, match="closed"):
+        sessions[0].execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize("path", ["null", "check"])
+async def test_violation_that_no_schema_has_caught(
+    client: AsyncClient,
+    path: str,
+) -> None:
+    """A constraint of the database is an answer, too: it names the field."""
+    response = await client.post(f"/faults/{path}")
+    assert response.status_code == 422
+    field = {"null": "name", "check": "price"}[path]
+    assert response.json()["errors"][0]["loc"] == ["body", field]
+{% endcall %}

@@ -1,0 +1,91 @@
+{% set url = cookiecutter.__driver ~ ("://" if cookiecutter.database != "sqlite" else ":///") %}
+"""Settings: typed, validated, and said in one line when one is wrong."""
+
+import pytest
+
+from app.database.dialects import parse_url
+from app.settings import ROOT, Settings, get_settings
+
+{% if cookiecutter.database == "sqlite" %}
+URL = "sqlite:///file.db"
+{% else %}
+URL = "{{ cookiecutter.database }}://ada:secret@host/name"
+{% endif %}
+
+
+def test_example() -> None:
+    """The example is complete, and has the default values but for two."""
+    example = Settings(_env_file=ROOT / ".env.example")  # type: ignore[call-arg]
+    explicit = {"database_url", "database_prepare_on_startup"}
+    defaults = Settings(_env_file=None, database_url=parse_url(URL))  # type: ignore[call-arg]
+    assert example.model_dump(exclude=explicit) == defaults.model_dump(exclude=explicit)
+    text = (ROOT / ".env.example").read_text()
+    for name in Settings.model_fields:
+        assert name.upper() in text
+
+
+def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable in the environment wins over the file."""
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "7")
+    settings = Settings(_env_file=ROOT / ".env.example")  # type: ignore[call-arg]
+    assert settings.database_pool_size == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_POOL_SIZE", "many", "valid integer"),
+        ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
+        ("DATABASE_ECHO", "maybe", "valid boolean"),
+        ("DATABASE_URL", "s3cret", "no database URL"),
+        ("DATABASE_URL", "oracle://ada:s3cret@host/name", "oracle is not used here"),
+        ("DATABASE_URL", f"{URL.partition(':')[0]}+x://a:s3cret@b", "driver must be"),
+    ],
+)
+def test_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    """A wrong setting ends the process with one line, which keeps the value secret."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        get_settings.__wrapped__()
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+    assert words in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_missing_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no default for the one setting that only its user can know."""
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    with pytest.raises(SystemExit, match="DATABASE_URL"):
+        get_settings.__wrapped__()
+
+
+def test_driver_may_be_left_out() -> None:
+    """The service knows its driver."""
+    settings = Settings(database_url=parse_url(URL))
+    assert settings.database_url.drivername == "{{ cookiecutter.__driver }}"
+{% if cookiecutter.database != "sqlite" %}
+
+
+def test_awkward_password() -> None:
+    """A password survives, when it is percent-encoded."""
+    url = parse_url(URL.replace("secret", "%40%2F%3A%25%20%23"))
+    assert Settings(database_url=url).database_url.password == "@/:% #"  # noqa: S105
+
+
+def test_password_that_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An @ in a password would move the host: the error says how to write it."""
+    monkeypatch.setenv("DATABASE_URL", URL.replace("secret", "s3@cret"))
+    with pytest.raises(SystemExit, match="%40") as caught:
+        get_settings.__wrapped__()
+    assert "cret" not in str(caught.value)
+
+
+def test_password_is_not_shown() -> None:
+    """What a log or a traceback may print of the settings has no password."""
+    settings = Settings(database_url=parse_url(URL.replace("secret", "s3cret")))
+    assert "s3cret" not in f"{settings!r} {settings}"
+{% endif %}
