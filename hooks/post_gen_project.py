@@ -17,11 +17,9 @@ for path in UNUSED:
 if not Path(".env").exists():  # that of an existing project holds its owner's secrets
     shutil.copyfile(".env.example", ".env")
 
-print(
-    """
+print(f"""
 Next:
-    cd {{ cookiecutter.project_slug }}
+    cd {Path.cwd()}
     make test
     make run     and open http://127.0.0.1:8000/docs
-"""
-)
+""")

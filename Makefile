@@ -1,0 +1,20 @@
+# Needs Python 3.11 or later, and a package index; `make PYTHON=python3.13 test` picks one.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: new-project test
+
+new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
+	@$(BIN)/python new_project.py
+
+test: .venv/.test  ## generate every variant and verify it; REQUIRE_SERVERS=1: a missing server is a failure
+	@$(BIN)/python -m tests.variants
+	$(BIN)/python -m pytest
+
+.venv/.%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group $*
+	@touch $@

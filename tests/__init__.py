@@ -1,0 +1,1 @@
+"""The verification of the template: every variant is generated, checked, and run."""

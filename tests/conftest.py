@@ -1,0 +1,187 @@
+"""Fixtures: baked variants, database servers, running services; and the table at the end."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import httpx2
+import pytest
+from pytest_cookies.plugin import Cookies
+
+from tests.variants import PYTHONS, ROOT, VARIANTS, Variant, environment
+
+MAIN = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The version of Python of this run."""
+
+
+@cache
+def server_url(database: str) -> str | None:
+    """Return the URL of a server on which databases may be made, or None."""
+    if database == "postgresql":
+        url = os.environ.get("POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+    elif database == "mysql":
+        url = os.environ.get("MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql")
+    else:
+        return None
+    address = re.search(r"@([^:/]+):(\d+)", url)
+    assert address, f"{url} has no host and port"
+    with contextlib.suppress(OSError), socket.create_connection((address[1], int(address[2])), timeout=2):
+        return url
+    return None
+
+
+def need_server(database: str) -> str:
+    """Return the URL of a server; without one, skip the test, or fail it under REQUIRE_SERVERS=1."""
+    url = server_url(database)
+    if url is None:
+        reason = f"no {database} server; {database.upper()}_URL may name one"
+        pytest.fail(reason) if os.environ.get("REQUIRE_SERVERS") else pytest.skip(reason)
+    return url
+
+
+@dataclass
+class Project:
+    """A generated project, and what can be done with it."""
+
+    path: Path
+    variant: Variant
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str, python: str = MAIN, status: int = 0, **variables: str) -> str:
+        """Run a command in the project's folder; return its output, and fail on another status."""
+        binaries = environment(python) / "bin"
+        program = binaries / command[0]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "PYTEST_"))}
+        result = subprocess.run(
+            [str(program) if program.exists() else command[0], *command[1:]],
+            cwd=self.path,
+            env={**inherited, **self.environment, **variables, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
+        return result.stdout
+
+    def files(self) -> Iterator[Path]:
+        """Yield the files of the project."""
+        return (path for path in sorted(self.path.rglob("*")) if path.is_file())
+
+
+@pytest.fixture(params=[pytest.param(v, id=str(v), marks=pytest.mark.xdist_group(str(v))) for v in VARIANTS])
+def variant(request: pytest.FixtureRequest) -> Variant:
+    """Run the test for each variant, those of one variant in one process."""
+    return request.param
+
+
+BAKED: dict[Variant, Project] = {}
+
+
+@pytest.fixture
+def project(variant: Variant, cookies_session: Cookies) -> Project:
+    """Return the project of a variant, baked once. Tests leave it as it is."""
+    if variant not in BAKED:
+        result = cookies_session.bake(extra_context=variant.answers)
+        assert result.exception is None, result.exception
+        BAKED[variant] = Project(result.project_path, variant)
+    return BAKED[variant]
+
+
+@pytest.fixture
+def database_url(variant: Variant, tmp_path: Path) -> str:
+    """Return the URL of a database that does not exist yet, on a real server."""
+    if variant.database == "sqlite":
+        return f"sqlite:///{tmp_path}/service.db"
+    base, _, _ = need_server(variant.database).rpartition("/")
+    return f"{base}/verify_{uuid.uuid4().hex[:16]}"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(project: Project, *options: str, **variables: str) -> Iterator[tuple[httpx2.Client, Path]]:
+    """Start the service as its README says; yield a client and the file of the log; stop it with SIGTERM."""
+    port = free_port()
+    command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(port), *options]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "PYTEST_"))}
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
+        process = subprocess.Popen(
+            command, cwd=project.path, env=inherited | variables, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                wait_until_ready(client, process, Path(log.name))
+                yield client, Path(log.name)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                status = process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert status in (0, -signal.SIGTERM), Path(log.name).read_text()
+
+
+def wait_until_ready(client: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the service is ready; fail when it ends, or takes too long."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx2.TransportError):
+            if client.get("/health/ready").status_code == 200:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"the service did not become ready:\n{log.read_text()}")
+
+
+def other_pythons() -> list[str]:
+    """Return the versions of Python, beside this one, for which there is an environment."""
+    return [version for version in PYTHONS if version != MAIN and environment(version).exists()]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what ran for each variant, what did not, and why."""
+    cells: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    reasons = set()
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            match = re.search(r"::test_(\w+)\[(?:.*-)?((?:sqlite|postgresql|mysql)-\w+-(?:alembic|create_all))", report.nodeid)
+            if match is None or (outcome == "passed" and report.when != "call"):
+                continue
+            cells[match[2]][match[1]].add(outcome)
+            if outcome == "skipped":
+                reasons.add(f"{match[2]} {match[1]}: {report.longrepr[2].removeprefix('Skipped: ')}")
+    if not cells:
+        return
+    checks = sorted({check for row in cells.values() for check in row})
+    write = terminalreporter.write_line
+    terminalreporter.section("what ran")
+    for number, check in enumerate(checks, 1):
+        write(f"{number:2} {check}")
+    write(" " * 30 + "".join(f"{number:>5}" for number in range(1, len(checks) + 1)))
+    for name in map(str, VARIANTS):
+        row = [cells[name][check] for check in checks]
+        words = ["FAIL" if r & {"failed", "error"} else "skip" if "skipped" in r else "ok" if r else "-" for r in row]
+        write(f"{name:30}" + "".join(f"{word:>5}" for word in words))
+    for reason in sorted(reasons):
+        write(f"not run: {reason}", yellow=True)
+    missing = [version for version in PYTHONS if not environment(version).exists()]
+    if missing:
+        write(f"not run: anything on Python {', '.join(missing)}, which are not installed here", yellow=True)

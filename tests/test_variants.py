@@ -1,0 +1,163 @@
+"""Each variant, as it is rendered: its files, its style and types, its own suite, and the service itself."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MAIN, Project, need_server, other_pythons, serve
+from tests.contract import check_contract
+from tests.variants import Variant
+
+COMMON = """
+    .dockerignore .env .env.example .gitignore Dockerfile Makefile README.md compose.yaml pyproject.toml
+    requirements.txt app/__init__.py app/api/__init__.py app/api/problems.py app/api/queries.py
+    app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py
+    app/database/__init__.py app/database/__main__.py app/database/dialects/__init__.py
+    app/database/dialects/base.py app/database/engine.py app/database/schema.py app/database/session.py
+    app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py app/lifespan.py app/limits.py
+    app/logs.py app/main.py app/models/__init__.py app/models/base.py app/models/product.py app/models/user.py
+    app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
+    app/settings.py tests/__init__.py tests/conftest.py tests/faults.py tests/journal.py tests/server.py
+    tests/test_health.py tests/test_problems.py tests/test_products.py tests/test_resources.py tests/test_session.py
+    tests/test_settings.py tests/test_startup.py tests/test_users.py
+""".split()
+WITH = {
+    "sqlite": ["app/database/dialects/sqlite.py"],
+    "postgresql": ["app/database/dialects/postgresql.py"],
+    "mysql": ["app/database/dialects/mysql.py", "app/database/dialects/sqlite.py"],
+    "alembic": [
+        "migrations/env.py",
+        "migrations/script.py.mako",
+        "migrations/versions/2026_11_20_0001_products_and_users.py",
+        "tests/test_migrations.py",
+    ],
+    "create_all": [],
+}
+
+
+def test_files(project: Project, variant: Variant) -> None:
+    """There are the files that the variant needs, and no others."""
+    made_by_tools = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.db")
+    found = [path.relative_to(project.path).as_posix() for path in project.files()]
+    expected = COMMON + WITH[variant.database] + WITH[variant.migrations]
+    assert sorted(name for name in found if not made_by_tools.search(name)) == sorted(expected)
+
+
+def test_text(project: Project) -> None:
+    """No trace of the template is left: no tags, no stray blank lines, one newline at each end."""
+    for path in project.files():
+        if path.suffix in {".db", ".pyc"} or ".cache" in path.as_posix() or "_cache" in path.as_posix():
+            continue
+        text = path.read_bytes().decode("utf-8")
+        name = path.relative_to(project.path).as_posix()
+        assert not re.search(r"\{%|%\}|\{#|#\}|cookiecutter|\{\{", text), name
+        assert not re.search(r"[ \t]$|\r", text, re.MULTILINE), name
+        assert not text.startswith("\n"), name
+        assert text.endswith("\n"), name
+        assert not text.endswith("\n\n"), name
+        assert "\n\n\n" not in text.replace("\n\n\n", "\n\n\n" if path.suffix != ".py" else "\n\n"), name
+
+
+def test_engine(project: Project, variant: Variant) -> None:
+    """A sync project has no trace of the other engine where its own code is concerned."""
+    words = re.compile(r"\bawait\b|\bAsync[A-Z]\w+|sqlalchemy\.ext\.asyncio|\bcreate_async_engine\b")
+    for name in ("database", "dependencies", "models", "schemas", "api"):
+        text = "".join(path.read_text() for path in sorted((project.path / "app" / name).rglob("*.py")))
+        text = re.sub(r"await asyncio\.wait\(|await probe\.ask\(\)|await send\(|AsyncIterator\[None\]", "", text)
+        assert bool(words.search(text)) == (variant.engine == "async" and name in {"database", "dependencies", "api"})
+
+
+def test_lint(project: Project) -> None:
+    """It is free of findings as it is rendered: nothing is fixed first."""
+    project.run("ruff", "check", "--no-cache")
+    project.run("ruff", "format", "--check", "--no-cache")
+
+
+def test_types(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It is strictly typed; what is known of the libraries is shared between variants."""
+    project.run("mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
+
+
+def test_schemas(project: Project) -> None:
+    """The compose file is one."""
+    project.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+
+
+def test_own_suite(project: Project) -> None:
+    """Its own tests pass, with nothing but what they bring."""
+    output = project.run("pytest", "-q", "-p", "no:cacheprovider")
+    assert re.search(r"\d{3} passed", output), output
+    on_sqlite = "NOTE: these tests ran on SQLite" in output
+    assert on_sqlite == (project.variant.database == "mysql")
+
+
+def test_own_suite_on_server(project: Project, variant: Variant) -> None:
+    """Its own tests pass on a real server too, in two processes."""
+    if variant.database == "sqlite":
+        project.run("pytest", "-q", "-p", "no:cacheprovider", "-n", "2")
+        return
+    output = project.run(
+        "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", TEST_DATABASE_URL=need_server(variant.database)
+    )
+    assert "NOTE" not in output
+
+
+@pytest.mark.parametrize("python", other_pythons())
+def test_own_suite_on_python(project: Project, python: str) -> None:
+    """Its own tests pass on the other versions of Python."""
+    project.run("pytest", "-q", "-p", "no:cacheprovider", python=python)
+
+
+def test_service(project: Project, database_url: str, variant: Variant) -> None:
+    """The service starts on an empty server, keeps its contract, and stops."""
+    with serve(project, DATABASE_URL=database_url, DATABASE_PREPARE_ON_STARTUP="true") as (client, log):
+        check_contract(client)
+    text = log.read_text() if log.exists() else ""
+    assert "Traceback" not in text
+
+
+def test_commands(project: Project, database_url: str, variant: Variant) -> None:
+    """`check` and `prepare` tell the truth with their exit status; Alembic's own commands agree."""
+    python = ("python", "-m", "app.database")
+    output = project.run(*python, "check", status=1, DATABASE_URL=database_url)
+    assert "run `python -m app.database prepare`" in output
+    assert "Traceback" not in output
+    if variant.migrations == "alembic":
+        project.run(*python, "prepare", DATABASE_URL=database_url)
+        project.run("alembic", "check", DATABASE_URL=database_url)
+        project.run("alembic", "downgrade", "base", DATABASE_URL=database_url)
+        project.run("alembic", "upgrade", "head", DATABASE_URL=database_url)
+        assert "CREATE TABLE products" in project.run("alembic", "upgrade", "head", "--sql", DATABASE_URL=database_url)
+    else:
+        project.run(*python, "prepare", DATABASE_URL=database_url)
+    assert "ready in" in project.run(*python, "check", DATABASE_URL=database_url)
+
+
+def test_settings_table(project: Project) -> None:
+    """The table in the README is what the settings class says."""
+    program = (
+        "from app.settings import Settings\n"
+        "for name, field in Settings.model_fields.items():\n"
+        "    default = 'required' if field.is_required() else str(field.default)\n"
+        "    default = default.lower() if default in ('True', 'False') else default\n"
+        "    print(f'| `{name.upper()}` | {default} | {field.description} |')\n"
+    )
+    table = project.run("python", "-c", program)
+    assert table in (project.path / "README.md").read_text()
+
+
+def test_dependencies(project: Project) -> None:
+    """What is imported is declared."""
+    pyproject = tomllib.loads((project.path / "pyproject.toml").read_text())
+    declared = {re.split(r"[\[>]", line)[0] for line in pyproject["project"]["dependencies"]}
+    assert {"fastapi", "pydantic-settings", "uvicorn"} <= declared
+    assert ("alembic" in declared) == (project.variant.migrations == "alembic")
+
+
+def test_same_bytes(project: Project, variant: Variant, cookies_session: object) -> None:
+    """The same answers give the same bytes."""
+    again = cookies_session.bake(extra_context=variant.answers).project_path
+    for path in (path for path in sorted(Path(again).rglob("*")) if path.is_file()):
+        assert path.read_bytes() == (project.path / path.relative_to(again)).read_bytes(), path
