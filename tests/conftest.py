@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -51,23 +52,27 @@ def need_server(database: str) -> str:
     return url
 
 
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what belongs to this run, or to somebody's service."""
+    ours = ("DATABASE_", "TEST_DATABASE_", "PYTEST_", "MAKE", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 @dataclass
 class Project:
     """A generated project, and what can be done with it."""
 
     path: Path
     variant: Variant
-    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, *command: str, python: str = MAIN, status: int = 0, **variables: str) -> str:
         """Run a command in the project's folder; return its output, and fail on another status."""
         binaries = environment(python) / "bin"
-        program = binaries / command[0]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "PYTEST_"))}
+        program = shutil.which(command[0], path=f"{binaries}{os.pathsep}{Path(sys.executable).parent}")
         result = subprocess.run(
-            [str(program) if program.exists() else command[0], *command[1:]],
+            [program or command[0], *command[1:]],
             cwd=self.path,
-            env={**inherited, **self.environment, **variables, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"},
+            env=clean_environment() | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -78,7 +83,9 @@ class Project:
 
     def files(self) -> Iterator[Path]:
         """Yield the files of the project."""
-        return (path for path in sorted(self.path.rglob("*")) if path.is_file())
+        made_by_tools = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.db")
+        paths = (path for path in sorted(self.path.rglob("*")) if path.is_file())
+        return (path for path in paths if not made_by_tools.search(path.relative_to(self.path).as_posix()))
 
 
 @pytest.fixture(params=[pytest.param(v, id=str(v), marks=pytest.mark.xdist_group(str(v))) for v in VARIANTS])
@@ -121,10 +128,9 @@ def serve(project: Project, *options: str, **variables: str) -> Iterator[tuple[h
     """Start the service as its README says; yield a client and the file of the log; stop it with SIGTERM."""
     port = free_port()
     command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(port), *options]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "PYTEST_"))}
     with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
         process = subprocess.Popen(
-            command, cwd=project.path, env=inherited | variables, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=project.path, env=clean_environment() | variables, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:

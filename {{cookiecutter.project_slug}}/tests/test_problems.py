@@ -87,7 +87,7 @@ def test_documentation(app: FastAPI) -> None:
         ("GET", "/health/ready"): {"200", "503"},
     }
     for name in ("product", "user"):
-        one = f"/{name}s/{{ "{{" }}{name}_id{{ "}}" }}"
+        one = "/NAMEs/{NAME_id}".replace("NAME", name)
         write = {"400", "413", "422", "503"}
         expected |= {
             ("POST", f"/{name}s"): write | {"201", "409"},

@@ -1,0 +1,226 @@
+"""Answers: awkward ones work, useless ones are refused in a line, and nothing is left behind."""
+
+import json
+import os
+import pty
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from pytest_cookies.plugin import Cookies
+
+from tests.conftest import Project, clean_environment
+from tests.variants import ROOT, VARIANTS, requirements
+
+AWKWARD = {
+    "double quotes": 'The "best" API',
+    "triple quotes": 'A """ b \'\'\' c',
+    "apostrophe": "Bob's API",
+    "backslashes": "a\\b\\n\\",
+    "braces": "{a} {{ b }} {% c %} {# d #}",
+    "percent": "100 %s %(x)s %",
+    "hash": "# not a comment",
+    "emoji": "\U0001f680 rocket \U0001f469\u200d\U0001f4bb",
+    "right to left": "\u0634\u0631\u0643\u0629 \u05e9\u05dc\u05d5\u05dd api",
+    "very long": "very " * 300 + "long",
+    "injection": '"; __import__("os").system("touch injected") #',
+    "shell": "$(touch injected) `touch injected` ; rm -rf x",
+    "markup": "<b>&amp;</b> [x](y) *z*",
+    "yaml": "- a: [b, {c: &d !e 'f' | > @g",
+    "null": "null",
+    "number": "1e5",
+}
+
+
+def escaped(answers: dict[str, str]) -> dict[str, str]:
+    """Return answers as text that Cookiecutter does not render."""
+    return {name: value.replace("{", "{{ '{' }}") for name, value in answers.items()}
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD.keys())
+def test_awkward_text(cookies: Cookies, text: str) -> None:
+    """Whatever is in a text, it arrives as it was typed, and the project is as good as any."""
+    answers = {"project_name": text, "description": text, "author": text}
+    result = cookies.bake(extra_context=escaped(answers))
+    assert result.exception is None, result.exception
+    project = Project(result.project_path, VARIANTS[0])
+    pyproject = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))
+    assert pyproject["tool"]["app"]["title"] == text
+    assert pyproject["project"]["description"] == text
+    assert pyproject["project"]["authors"] == [{"name": text}]
+    project.run("ruff", "check", "--no-cache")
+    project.run("ruff", "format", "--check", "--no-cache")
+    info = json.loads(project.run("python", "-c", "import json, app.main as m; print(json.dumps(m.app.openapi()['info']))"))
+    assert (info["title"], info["description"]) == (text, text)
+    assert not list(project.path.rglob("injected"))
+
+
+@pytest.mark.parametrize("slug", ["a", "3d", "a_b-c", "A1", "x" * 100, "null", "1e5", "app"])
+def test_awkward_slug(cookies: Cookies, slug: str) -> None:
+    """Any name of a folder and a distribution works, however long it is or odd it looks."""
+    for variant in (VARIANTS[0], VARIANTS[4], VARIANTS[8]):
+        result = cookies.bake(extra_context=variant.answers | {"project_slug": slug})
+        assert result.exception is None, result.exception
+        assert result.project_path.name == slug
+        project = Project(result.project_path, variant)
+        assert tomllib.loads((project.path / "pyproject.toml").read_text())["project"]["name"] == slug
+        project.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+        project.run("ruff", "format", "--check", "--no-cache")
+
+
+def test_derived_slug(cookies: Cookies) -> None:
+    """The folder is named after the project, whatever alphabet that is in."""
+    for name, slug in {
+        "My API": "my-api",
+        "Caf\u00e9 & Co.": "cafe-co",
+        "\u0434\u0430 API": "da-api",
+        "word " * 30: "word-word-word-word-word-word-word-word-word-word",
+    }.items():
+        assert cookies.bake(extra_context={"project_name": name}).project_path.name == slug
+
+
+REFUSED = {
+    "no name": ({"project_name": " "}, "project_name"),
+    "no letters": ({"project_name": "\U0001f680"}, "project_slug"),
+    "no slug": ({"project_slug": ""}, "project_slug"),
+    "path": ({"project_slug": "a/b"}, "project_slug"),
+    "parent": ({"project_slug": ".."}, "project_slug"),
+    "space": ({"project_slug": "a b"}, "project_slug"),
+    "dash": ({"project_slug": "-rf"}, "project_slug"),
+    "letters": ({"project_slug": "\u00e9"}, "project_slug"),
+    "length": ({"project_slug": "x" * 101}, "project_slug"),
+    "dependency": ({"project_slug": "SQLAlchemy"}, "project_slug"),
+    "standard library": ({"project_slug": "json"}, "project_slug"),
+    "device": ({"project_slug": "con"}, "project_slug"),
+    "newline": ({"description": "a\nb"}, "description"),
+    "escape": ({"author": "\x1b[31m"}, "author"),
+    "NUL": ({"project_name": "a\x00b", "project_slug": "ab"}, "project_name"),
+}
+
+
+@pytest.mark.parametrize(("answers", "named"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused(tmp_path: Path, answers: dict[str, str], named: str) -> None:
+    """What cannot work is refused in one line that names the answer, and nothing is left behind."""
+    program = (
+        "import json, sys; from cookiecutter.main import cookiecutter\n"
+        "cookiecutter(sys.argv[1], no_input=True, output_dir=sys.argv[2], extra_context=json.loads(sys.argv[3]))"
+    )
+    command = [sys.executable, "-c", program, str(ROOT), str(tmp_path), json.dumps(answers)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert not list(tmp_path.iterdir())
+    if ".." not in answers.values() and "" not in answers.values():
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR: ")]
+        assert len(lines) == 1
+        assert lines[0].startswith(f"ERROR: {named}: ")
+
+
+def test_names_of_dependencies_are_refused() -> None:
+    """The hook's list has each name that a generated project requires, or it would be too short."""
+    source = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
+    words = set(source.partition('DEPENDENCIES = """')[2].partition('"""')[0].split())
+    for line in requirements():
+        name = line.partition("[")[0].partition(">")[0]
+        assert name in words
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_stale_list(tmp_path: Path, number: int) -> None:
+    """The hook fails where a folder that it removes is not there: its list cannot grow stale."""
+    hook = (ROOT / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
+    lines = [line for line in hook.splitlines() if not line.startswith("{%")]
+    script = tmp_path / "hook.py"
+    script.write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / ".env.example").touch()
+    if number:
+        (tmp_path / "migrations").mkdir()
+    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode == 0) == bool(number)
+
+
+def make(*arguments: str, cwd: Path = ROOT, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run make in the template."""
+    command = ["make", "--no-print-directory", "new-project", *arguments]
+    environment = clean_environment()
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options
+    )
+
+
+def test_make_takes_defaults(tmp_path: Path) -> None:
+    """Without a terminal, nobody is asked; the next commands are said."""
+    result = make(f"output_dir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["my-api"]
+    assert "make run" in result.stdout
+
+
+def test_make_takes_answers(tmp_path: Path) -> None:
+    """Answers on the command line arrive as they were typed."""
+    name = "Bob's \"100 %\" \\ {{ $HOME }} # =; API"
+    result = make(f"output_dir={tmp_path}", f"project_name={name.replace('$', '$$')}", "engine=sync")
+    assert result.returncode == 0, result.stderr
+    [project] = tmp_path.iterdir()
+    assert tomllib.loads((project / "pyproject.toml").read_text())["tool"]["app"]["title"] == name
+    assert "psycopg" not in (project / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("databse=mysql", "did you mean database?"),
+        ("colour=red", "they are project_name, "),
+        ("database=oracle", "'oracle' is none of sqlite, postgresql, mysql"),
+        ("project_slug=json", "standard library"),
+    ],
+)
+def test_make_refuses(tmp_path: Path, argument: str, words: str) -> None:
+    """What is wrong is said in one line; a misspelt answer is not ignored; nothing is left behind."""
+    result = make(f"output_dir={tmp_path}", argument)
+    assert result.returncode != 0
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
+    assert len(errors) == 1
+    assert errors[0].startswith("ERROR: ")
+    assert words in errors[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_make_does_not_overwrite(tmp_path: Path) -> None:
+    """A folder that is there stays as it is."""
+    (tmp_path / "my-api").mkdir()
+    result = make(f"output_dir={tmp_path}")
+    assert result.returncode != 0
+    assert "already exists" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list((tmp_path / "my-api").iterdir())
+
+
+def test_make_asks(tmp_path: Path) -> None:
+    """With a terminal, each question is asked, with a label and the default."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        ["make", "new-project", f"output_dir={tmp_path}"],
+        cwd=ROOT, env=clean_environment(), stdin=follower, stdout=follower, stderr=follower,
+    )  # fmt: skip
+    os.close(follower)
+    os.write(leader, b"Typed Name\n\n\n\n2\n2\n2\n")
+    text = b""
+    while process.poll() is None or b"make run" not in text:
+        try:
+            text += os.read(leader, 10_000)
+        except OSError:  # the terminal is closed
+            break
+    assert process.wait(30) == 0, text.decode()
+    for words in ("Name of the project", "Folder and distribution name", "Database", "Style of the code"):
+        assert words in text.decode()
+    pyproject = (tmp_path / "typed-name" / "pyproject.toml").read_text()
+    assert "psycopg" in pyproject
+    assert "alembic" not in pyproject
+
+
+def test_module_is_importable() -> None:
+    """Nothing happens when the script is imported."""
+    assert "main" in runpy.run_path(str(ROOT / "new_project.py"))
