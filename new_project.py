@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -43,6 +44,9 @@ def faults(answers):
             yield f"{name}: there is no such answer; {hint}"
         elif isinstance(choices, list) and value not in choices:
             yield f"{name}: {value!r} is none of {', '.join(choices)}"
+    # What the hook would say, before Cookiecutter makes a folder for it to say it in.
+    hook = runpy.run_path(str(TEMPLATE / "hooks" / "pre_gen_project.py"))
+    yield from hook["faults"](dict.fromkeys(questions(), "x") | answers)
 
 
 def main():

@@ -6,12 +6,10 @@ import sys
 import unicodedata
 
 # Answers enter as data: as JSON has it, a string holds no quote that could end it.
-ANSWERS = json.loads(
-    r"""{{
-        {"project_name": cookiecutter.project_name, "project_slug": cookiecutter.project_slug,
-         "description": cookiecutter.description, "author": cookiecutter.author} | tojson
-    }}"""
-)
+ANSWERS = r"""{{
+    {"project_name": cookiecutter.project_name, "project_slug": cookiecutter.project_slug,
+     "description": cookiecutter.description, "author": cookiecutter.author} | tojson
+}}"""
 
 # A distribution cannot depend on another one of its own name.
 DEPENDENCIES = """
@@ -29,11 +27,11 @@ def faults(answers):
     for name, value in answers.items():
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
             yield f"{name}: take out the control characters"
-    if not answers["project_name"].strip():
-        yield "project_name: give the project a name"
     slug = answers["project_slug"]
     normalized = re.sub(r"[-_]+", "-", slug).lower()
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", slug):
+    if not answers["project_name"].strip():
+        yield "project_name: give the project a name"
+    elif not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", slug):
         yield (
             f"project_slug: {slug!r} is no folder and distribution name: take 1 to 100 of the letters a to z, "
             "digits, - and _, with a letter or digit at both ends"
@@ -47,7 +45,7 @@ def faults(answers):
 
 
 if __name__ == "__main__":
-    lines = list(faults(ANSWERS))
+    lines = list(faults(json.loads(ANSWERS)))
     if lines:
         print("\n".join(f"ERROR: {line}" for line in lines), file=sys.stderr)
         sys.exit(1)

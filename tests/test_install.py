@@ -29,9 +29,10 @@ def test_own_environment(cookies: Cookies, variant: Variant) -> None:
     """The service's requirements are all that it imports, and those of its development all that its tests do."""
     project = Project(cookies.bake(extra_context=variant.answers).project_path, variant)
     run(project, *UV, "venv", "--quiet", "--python", sys.executable)
-    run(project, *UV, "pip", "install", "--quiet", "--requirements", "requirements.txt")
+    install = (*UV, "pip", "install", "--quiet", "--python", ".venv")
+    run(project, *install, "--requirements", "requirements.txt")
     run(project, ".venv/bin/python", "-c", "import app.main, app.database.__main__")
-    run(project, *UV, "pip", "install", "--quiet", "--group", "dev")
+    run(project, *install, "--group", "dev")
     variables = {} if variant.database == "sqlite" else {"TEST_DATABASE_URL": need_server(variant.database)}
     assert re.search(r"\d{3} passed", run(project, ".venv/bin/python", "-m", "pytest", "-q", **variables))
 
