@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: new-project test
+.PHONY: new-project test test-mutations benchmark
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py
@@ -10,6 +10,13 @@ new-project: .venv/.new-project  ## generate a project; answers may be given: da
 test: .venv/.test  ## generate every variant and verify it; REQUIRE_SERVERS=1: a missing server is a failure
 	@$(BIN)/python -m tests.variants
 	$(BIN)/python -m pytest
+
+test-mutations: .venv/.test  ## break the database layer of every variant, and see whether its tests notice
+	@$(BIN)/python -m tests.variants
+	@$(BIN)/python -m tests.mutations
+
+benchmark: .venv/.new-project  ## measure what a bake costs
+	@$(BIN)/python benchmarks/bake.py
 
 .venv/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'

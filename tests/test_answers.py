@@ -53,22 +53,25 @@ def test_awkward_text(cookies: Cookies, text: str) -> None:
     assert pyproject["project"]["authors"] == [{"name": text}]
     project.run("ruff", "check", "--no-cache")
     project.run("ruff", "format", "--check", "--no-cache")
-    info = json.loads(project.run("python", "-c", "import json, app.main as m; print(json.dumps(m.app.openapi()['info']))"))
-    assert (info["title"], info["description"]) == (text, text)
+    if text in {AWKWARD["injection"], AWKWARD["emoji"]}:  # the others differ in the file alone that was just read
+        program = "import json, app.main as m; print(json.dumps(m.app.openapi()['info']))"
+        info = json.loads(project.run("python", "-c", program))
+        assert (info["title"], info["description"]) == (text, text)
     assert not list(project.path.rglob("injected"))
 
 
 @pytest.mark.parametrize("slug", ["a", "3d", "a_b-c", "A1", "x" * 100, "null", "1e5", "app"])
 def test_awkward_slug(cookies: Cookies, slug: str) -> None:
     """Any name of a folder and a distribution works, however long it is or odd it looks."""
-    for variant in (VARIANTS[0], VARIANTS[4], VARIANTS[8]):
-        result = cookies.bake(extra_context=variant.answers | {"project_slug": slug})
-        assert result.exception is None, result.exception
-        assert result.project_path.name == slug
-        project = Project(result.project_path, variant)
-        assert tomllib.loads((project.path / "pyproject.toml").read_text())["project"]["name"] == slug
-        project.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
-        project.run("ruff", "format", "--check", "--no-cache")
+    variant = VARIANTS[4]  # its name is in the URL, and in the compose file
+    result = cookies.bake(extra_context=variant.answers | {"project_slug": slug})
+    assert result.exception is None, result.exception
+    assert result.project_path.name == slug
+    project = Project(result.project_path, variant)
+    assert tomllib.loads((project.path / "pyproject.toml").read_text())["project"]["name"] == slug
+    project.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+    project.run("ruff", "check", "--no-cache")
+    project.run("ruff", "format", "--check", "--no-cache")
 
 
 def test_derived_slug(cookies: Cookies) -> None:

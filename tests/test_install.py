@@ -37,12 +37,12 @@ def test_own_environment(cookies: Cookies, variant: Variant) -> None:
     assert re.search(r"\d{3} passed", run(project, ".venv/bin/python", "-m", "pytest", "-q", **variables))
 
 
-def test_make(cookies: Cookies) -> None:
+def test_make(cookies: Cookies, tmp_path_factory: pytest.TempPathFactory) -> None:
     """`make test`, `make lint` and `make run` need nothing but Python, make and a package index."""
     project = Project(cookies.bake().project_path, Variant("sqlite", "async", "alembic"))
     python = f"PYTHON={sys.executable}"
     assert re.search(r"\d{3} passed", run(project, "make", "test", python))
-    run(project, "make", "lint", python)
+    run(project, "make", "lint", python, MYPY_CACHE_DIR=str(tmp_path_factory.getbasetemp() / "mypy"))
     port = free_port()
     command = ["make", "run", python, f"PORT={port}"]
     process = subprocess.Popen(

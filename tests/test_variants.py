@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, need_server, other_pythons, serve
+from tests.conftest import MAIN, Project, need_server, other_pythons, serve
 from tests.contract import check_contract
 from tests.variants import Variant
 
@@ -35,6 +35,8 @@ WITH = {
     ],
     "create_all": [],
 }
+
+PYTHONS = other_pythons() or [MAIN]
 
 
 def test_files(project: Project, variant: Variant) -> None:
@@ -91,45 +93,39 @@ def test_own_suite(project: Project) -> None:
 
 
 def test_own_suite_on_server(project: Project, variant: Variant) -> None:
-    """Its own tests pass on a real server too, in two processes."""
+    """Its own tests pass on a real server; SQLite has none, and is used by two processes at once.
+
+    It is another Python's turn, if there is one: a start of the libraries is what costs most here.
+    """
+    python = PYTHONS[0]
     if variant.database == "sqlite":
-        project.run("pytest", "-q", "-p", "no:cacheprovider", "-n", "2")
+        project.run("pytest", "-q", "-p", "no:cacheprovider", "-n", "2", python=python)
         return
-    output = project.run(
-        "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", TEST_DATABASE_URL=need_server(variant.database)
-    )
+    url = need_server(variant.database)
+    output = project.run("pytest", "-q", "-p", "no:cacheprovider", python=python, TEST_DATABASE_URL=url)
     assert "NOTE" not in output
 
 
-@pytest.mark.parametrize("python", other_pythons())
+@pytest.mark.parametrize("python", PYTHONS[1:])
 def test_own_suite_on_python(project: Project, python: str) -> None:
     """Its own tests pass on the other versions of Python."""
     project.run("pytest", "-q", "-p", "no:cacheprovider", python=python)
 
 
 def test_service(project: Project, database_url: str, variant: Variant) -> None:
-    """The service starts on an empty server, keeps its contract, and stops."""
-    with serve(project, DATABASE_URL=database_url, DATABASE_PREPARE_ON_STARTUP="true") as (client, log):
-        check_contract(client)
-    text = log.read_text() if log.exists() else ""
-    assert "Traceback" not in text
-
-
-def test_commands(project: Project, database_url: str, variant: Variant) -> None:
-    """`check` and `prepare` tell the truth with their exit status; Alembic's own commands agree."""
-    python = ("python", "-m", "app.database")
-    output = project.run(*python, "check", status=1, DATABASE_URL=database_url)
+    """From an empty server to a service: check, prepare, start without leave to prepare, keep the contract, stop."""
+    command = ("python", "-m", "app.database")
+    output = project.run(*command, "check", status=1, DATABASE_URL=database_url)
     assert "run `python -m app.database prepare`" in output
     assert "Traceback" not in output
+    assert "ready in" in project.run(*command, "prepare", DATABASE_URL=database_url)
+    with serve(project, DATABASE_URL=database_url, DATABASE_PREPARE_ON_STARTUP="false") as (client, log):
+        check_contract(client)
+        text = log.read_text()
+    for word in ("Traceback", "ERROR", "secret"):
+        assert word not in text
     if variant.migrations == "alembic":
-        project.run(*python, "prepare", DATABASE_URL=database_url)
-        project.run("alembic", "check", DATABASE_URL=database_url)
-        project.run("alembic", "downgrade", "base", DATABASE_URL=database_url)
-        project.run("alembic", "upgrade", "head", DATABASE_URL=database_url)
-        assert "CREATE TABLE products" in project.run("alembic", "upgrade", "head", "--sql", DATABASE_URL=database_url)
-    else:
-        project.run(*python, "prepare", DATABASE_URL=database_url)
-    assert "ready in" in project.run(*python, "check", DATABASE_URL=database_url)
+        assert "No new upgrade operations" in project.run("alembic", "check", DATABASE_URL=database_url)
 
 
 def test_settings_table(project: Project) -> None:
