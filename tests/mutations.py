@@ -66,16 +66,17 @@ def noticed(project: Path, name: str) -> bool:
         return result.returncode == 1
 
 
-def row(variant: Variant, folder: str) -> list[bool]:
-    """Return what was noticed of each mutation in a variant."""
-    project = Path(cookiecutter(str(ROOT), no_input=True, output_dir=folder, extra_context=variant.answers))
-    return [noticed(project, name) for name in MUTATIONS]
+def bake(variant: Variant, folder: str) -> Path:
+    """Generate a project."""
+    return Path(cookiecutter(str(ROOT), no_input=True, output_dir=folder, extra_context=variant.answers))
 
 
 def main() -> int:
     """Print the table, and return 1 when something was not noticed."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        rows = dict(zip(VARIANTS, pool.map(lambda variant: row(variant, folder), VARIANTS), strict=True))
+        projects = {variant: bake(variant, folder) for variant in VARIANTS}
+        cells = {v: [pool.submit(noticed, projects[v], name) for name in MUTATIONS] for v in VARIANTS}
+        rows = {variant: [cell.result() for cell in row] for variant, row in cells.items()}
     for number, name in enumerate(MUTATIONS, 1):
         print(number, name)
     print(" " * 28, *(f"{number:>8}" for number in range(1, len(MUTATIONS) + 1)))

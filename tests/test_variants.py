@@ -128,19 +128,6 @@ def test_service(project: Project, database_url: str, variant: Variant) -> None:
         assert "No new upgrade operations" in project.run("alembic", "check", DATABASE_URL=database_url)
 
 
-def test_settings_table(project: Project) -> None:
-    """The table in the README is what the settings class says."""
-    program = (
-        "from app.settings import Settings\n"
-        "for name, field in Settings.model_fields.items():\n"
-        "    default = 'required' if field.is_required() else str(field.default)\n"
-        "    default = default.lower() if default in ('True', 'False') else default\n"
-        "    print(f'| `{name.upper()}` | {default} | {field.description} |')\n"
-    )
-    table = project.run("python", "-c", program)
-    assert table in (project.path / "README.md").read_text()
-
-
 def test_dependencies(project: Project) -> None:
     """What is imported is declared."""
     pyproject = tomllib.loads((project.path / "pyproject.toml").read_text())
