@@ -47,7 +47,7 @@ def drop_a_column(project: Path) -> None:
 
 MUTATIONS = {
     "no commit": replace(DEPENDENCY, r"        (await )?session\.commit\(\)\n", ""),
-    "commit after the answer": replace(DEPENDENCY, r'scope="function"', 'scope="request"'),
+    "commit after the answer": replace(DEPENDENCY, r'session, scope="function"', 'session, scope="request"'),
     "no rollback": replace(DEPENDENCY, r"        (await )?session\.rollback\(\)\n", ""),
     "session never closed": replace(DEPENDENCY, r"        (await )?session\.close\(\)\n", "        pass\n"),
     "a column is missing": drop_a_column,
