@@ -4,6 +4,7 @@ Each says the same to a client, in the OpenAPI schema, as it does to Python. JSO
 has numbers and booleans of its own, so `"1"` is no number and `1` no boolean.
 """
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from app import limits
@@ -33,10 +35,18 @@ def not_text_nor_boolean(value: Any) -> Any:
     return value
 
 
-def not_boolean(value: Any) -> Any:
-    """Take a number, or a number in a string; `true` is neither."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004  (what Pydantic reports)
+CENT = 10**-limits.PRICE_DECIMALS
+MOST = 10 ** (limits.PRICE_DIGITS - limits.PRICE_DECIMALS) - CENT
+AMOUNT = re.compile(
+    rf"^[0-9]{{1,{limits.PRICE_DIGITS - limits.PRICE_DECIMALS}}}"
+    rf"(\.[0-9]{{1,{limits.PRICE_DECIMALS}}})?$"
+)
+
+
+def number_or_amount(value: Any) -> Any:
+    """Take a number, or an amount such as `"9.90"`; `true` and `"1e3"` are neither."""
+    if isinstance(value, bool) or (isinstance(value, str) and not AMOUNT.match(value)):
+        raise ValueError("must be a number, or a string such as 9.90")
     return value
 
 
@@ -55,8 +65,16 @@ Quantity = Annotated[
 Price = Annotated[
     Decimal,
     Field(ge=0, max_digits=limits.PRICE_DIGITS, decimal_places=limits.PRICE_DECIMALS),
-    BeforeValidator(not_boolean),
+    BeforeValidator(number_or_amount),
     AfterValidator(to_cents),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": MOST, "multipleOf": CENT},
+                {"type": "string", "pattern": AMOUNT.pattern},
+            ]
+        }
+    ),
 ]
 """An exact amount: answered as a string, since binary numbers cannot hold cents."""
 
