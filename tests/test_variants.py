@@ -12,7 +12,7 @@ from tests.variants import Variant
 
 COMMON = """
     .dockerignore .env .env.example .gitignore Dockerfile Makefile README.md compose.yaml pyproject.toml
-    requirements.txt app/__init__.py app/api/__init__.py app/api/problems.py app/api/queries.py
+    requirements.txt app/__init__.py app/api/__init__.py app/api/body_limit.py app/api/problems.py app/api/queries.py
     app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py
     app/database/__init__.py app/database/__main__.py app/database/dialects/__init__.py
     app/database/dialects/base.py app/database/engine.py app/database/schema.py app/database/session.py
@@ -20,7 +20,7 @@ COMMON = """
     app/logs.py app/main.py app/models/__init__.py app/models/base.py app/models/product.py app/models/user.py
     app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
     app/settings.py tests/__init__.py tests/conftest.py tests/faults.py tests/journal.py tests/server.py
-    tests/test_health.py tests/test_problems.py tests/test_products.py tests/test_resources.py tests/test_session.py
+    tests/test_concurrency.py tests/test_health.py tests/test_problems.py tests/test_products.py tests/test_resources.py tests/test_session.py
     tests/test_settings.py tests/test_startup.py tests/test_users.py
 """.split()
 WITH = {

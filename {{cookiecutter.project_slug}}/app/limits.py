@@ -17,3 +17,6 @@ PRICE_DECIMALS = 2
 
 PAGE = 100
 """Items on one page of a list."""
+
+BODY = 2**20
+"""Bytes in the body of a request."""

@@ -5,6 +5,8 @@ import tomllib
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from app import limits
+from app.api.body_limit import BodyLimit
 from app.api.problems import install_problems
 from app.api.routes import health, products, users
 from app.lifespan import OneLineStartupError, lifespan
@@ -27,6 +29,7 @@ def create_app() -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
     )
+    app.add_middleware(BodyLimit, most=limits.BODY)
     app.add_middleware(OneLineStartupError)
     install_problems(app)
     app.include_router(health.router)

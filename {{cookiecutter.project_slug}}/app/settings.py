@@ -66,6 +66,17 @@ class Settings(BaseSettings):
         default=False,
         description="Create or upgrade the database at startup; false: only verify.",
     )
+{% if cookiecutter.database == "postgresql" %}
+    database_pgbouncer: bool = Field(
+        default=False,
+        description="The URL is that of PgBouncer in transaction mode: see below.",
+    )
+{% endif %}
+
+    @property
+    def for_migrations(self) -> "Settings":
+        """Return the same settings, but with a day for each statement."""
+        return self.model_copy(update={"database_statement_timeout": 86_400})
 
     @property
     def database_options(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def migrate(connection: Connection) -> None:
 {% call engine() %}
 async def connect_and_migrate() -> None:
     """Run the migrations on a connection of their own."""
-    engine = build_engine(get_settings(), poolclass=NullPool)
+    engine = build_engine(get_settings().for_migrations, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             {{ run_sync("migrate") }}

@@ -12,3 +12,5 @@ for name in [name for name in os.environ if name.startswith("DATABASE_")]:
     del os.environ[name]
 os.environ["DATABASE_URL"] = new_url().render_as_string(hide_password=False)
 os.environ["DATABASE_PREPARE_ON_STARTUP"] = "true"
+os.environ["DATABASE_POOL_SIZE"] = "2"  # few connections are soon too few
+os.environ["DATABASE_MAX_OVERFLOW"] = "1"

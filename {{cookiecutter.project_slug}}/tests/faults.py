@@ -2,7 +2,14 @@
 {% call engine() %}
 """Routes that fail: in a test, to see what the service makes of it."""
 
-from fastapi import APIRouter, HTTPException
+{% if cookiecutter.engine == "async" %}
+import asyncio
+{% else %}
+import time
+{% endif %}
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import text
 
 from app.dependencies.database import DatabaseSession
@@ -67,6 +74,27 @@ async def store_what_a_check_refuses(session: DatabaseSession) -> None:
     """Store a row with a value out of bounds."""
     statement = "INSERT INTO products (name, price, quantity) VALUES ('x', -1, 1)"
     await session.execute(text(statement))
+
+
+async def current_user(session: DatabaseSession) -> int:
+    """Ask the database who this is, as an authenticated route would."""
+    return await session.scalar(text("SELECT 1")) or 0
+
+
+@router.get("/two-dependencies")
+async def use_two_dependencies(
+    session: DatabaseSession,
+    user: Annotated[int, Depends(current_user)],
+) -> int:
+    """Use the session in a dependency, and again in the route."""
+    return user + (await session.scalar(text("SELECT 1")) or 0)
+
+
+@router.get("/hold")
+async def hold_a_session(session: DatabaseSession) -> None:
+    """Keep a session for a while."""
+    del session
+    await asyncio.sleep(0.5)
 
 
 @router.get("/statement")

@@ -73,6 +73,15 @@ async def test_malformed_body(
     assert response.json()["status"] == status
 
 
+async def test_large_body(client: AsyncClient) -> None:
+    """A body has a largest size, whether it announces it or not."""
+    large = b" " * 2_000_000
+    for headers in (JSON, JSON | {"Transfer-Encoding": "chunked"}):
+        response = await client.post(PATH, content=large, headers=headers)
+        assert response.status_code == 413
+        assert response.headers["Content-Type"] == "application/problem+json"
+
+
 def test_documentation(app: FastAPI) -> None:
     """The OpenAPI schema tells each status that a route may answer."""
     paths = app.openapi()["paths"]

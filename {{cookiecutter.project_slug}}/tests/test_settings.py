@@ -13,8 +13,10 @@ URL = "{{ cookiecutter.database }}://ada:secret@host/name"
 {% endif %}
 
 
-def test_example() -> None:
+def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is complete, and has the default values but for two."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
     example = Settings(_env_file=ROOT / ".env.example")  # type: ignore[call-arg]
     explicit = {"database_url", "database_prepare_on_startup"}
     defaults = Settings(_env_file=None, database_url=parse_url(URL))  # type: ignore[call-arg]

@@ -47,9 +47,9 @@ def away(monkeypatch: pytest.MonkeyPatch) -> {{ "AsyncEngine" if is_async else "
         database_prepare_on_startup=True,
     )
     engine = build_engine(settings)
+    monkeypatch.setattr(lifespan, "get_engine", lambda: engine)
     for module in (lifespan, command_line):
         monkeypatch.setattr(module, "get_settings", lambda: settings)
-        monkeypatch.setattr(module, "get_engine", lambda: engine)
     return engine
 {% call engine() %}
 
@@ -184,12 +184,12 @@ def test_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`check` fails and says what helps; it succeeds after `prepare`."""
-    engine = build_engine(Settings(database_url=new_url()))
-    monkeypatch.setattr(command_line, "get_engine", lambda: engine)
+    settings = Settings(database_url=new_url())
+    monkeypatch.setattr(command_line, "get_settings", lambda: settings)
     statuses = []
     for command in ("check", "prepare", "prepare", "check"):
         monkeypatch.setattr(sys, "argv", ["app.database", command])
         statuses.append(command_line.main())
-    {{ "asyncio.run(drop(engine.url))" if is_async else "drop(engine.url)" }}
+    {{ "asyncio.run(drop(settings.database_url))" if is_async else "drop(settings.database_url)" }}
     assert statuses == [1, 0, 0, 0]
     assert ADVICE in capsys.readouterr().err

@@ -7,7 +7,7 @@ import asyncio
 import sys
 {% from "engine.jinja" import engine with context %}
 
-from app.database.engine import get_engine
+from app.database.engine import build_engine
 from app.database.startup import DatabaseNotReadyError, open_database
 from app.logs import configure_logging
 from app.settings import get_settings
@@ -16,8 +16,9 @@ from app.settings import get_settings
 
 async def run(*, prepare: bool) -> None:
     """Prepare or check the database of the settings."""
-    patience = get_settings().database_startup_timeout if prepare else 0
-    engine = get_engine()
+    settings = get_settings()
+    patience = settings.database_startup_timeout if prepare else 0
+    engine = build_engine(settings.for_migrations)
     try:
         await open_database(engine, prepare=prepare, patience=patience)
     finally:

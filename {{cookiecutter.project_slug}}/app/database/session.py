@@ -1,14 +1,75 @@
 {% from "engine.jinja" import engine with context %}
+{% set is_async = cookiecutter.engine == "async" %}
 {% call engine() %}
 """The factory of sessions."""
 
-from functools import lru_cache
+{% if is_async %}
+import asyncio
+{% endif %}
+from functools import lru_cache{{ ", wraps" if is_async }}
+{% if is_async %}
+from typing import Any
+{% endif %}
 
+{% if is_async %}
+from sqlalchemy.exc import InvalidRequestError
+{% endif %}
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.database.engine import get_engine
 
 
+{% if is_async %}
+class OneTaskSession(AsyncSession):
+    """A session that refuses to serve two tasks at once.
+
+    Drivers differ in what they make of it, from an error to a silent loss of rows.
+    """
+
+    user: asyncio.Task[Any] | None = None
+    """The task that uses the session right now."""
+
+
+def one_at_a_time(name: str) -> Any:
+    """Return a method of `AsyncSession` that raises while another one is under way."""
+    method = getattr(AsyncSession, name)
+
+    @wraps(method)
+    async def guarded(self: OneTaskSession, *args: Any, **kwargs: Any) -> Any:
+        task = asyncio.current_task()
+        if self.user is task:  # one of these methods calls another
+            return await method(self, *args, **kwargs)
+        if self.user is not None:
+            raise InvalidRequestError(
+                f"{name}() while another task uses this session: "
+                "give each task a session of its own"
+            )
+        self.user = task
+        try:
+            return await method(self, *args, **kwargs)
+        finally:
+            self.user = None
+
+    return guarded
+
+
+GUARDED = (
+    "commit",
+    "execute",
+    "flush",
+    "get",
+    "merge",
+    "refresh",
+    "rollback",
+    "scalar",
+    "scalars",
+    "stream",
+)
+for method_name in GUARDED:
+    setattr(OneTaskSession, method_name, one_at_a_time(method_name))
+
+
+{% endif %}
 @lru_cache
 def get_session_factory() -> async_sessionmaker[AsyncSession]:
     """Return the factory of this process, made on first use.
@@ -17,6 +78,9 @@ def get_session_factory() -> async_sessionmaker[AsyncSession]:
     """
     return async_sessionmaker(
         get_engine(),
+{% if is_async %}
+        class_=OneTaskSession,
+{% endif %}
         # Statements are sent when the code says so, with flush() or at COMMIT.
         autoflush=False,
         # Rows stay readable after COMMIT: reading one opens no new transaction.

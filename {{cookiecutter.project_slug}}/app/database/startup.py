@@ -40,7 +40,7 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
         DatabaseNotReadyError: The service cannot work with the database as it is.
     """
     started = time.monotonic()
-    logger.info("Database: %r, %s", engine.url, engine.pool.status())
+    logger.info("Database: %r", engine.url)
     with one_line_errors(engine.url):
         with step("server") as outcomes:
             outcomes.append(await wait_for_database(engine, patience, create=prepare))

@@ -1,24 +1,59 @@
 {% from "engine.jinja" import engine with context %}
-{% call engine() %}
+{% set is_async = cookiecutter.engine == "async" %}
 """The session of a request."""
 
+import asyncio
+{% if is_async %}
 from collections.abc import AsyncIterator
+{% else %}
+from collections.abc import AsyncIterator, Iterator
+{% endif %}
 from typing import Annotated
 
+{% if not is_async %}
+from anyio import from_thread
+{% endif %}
 from fastapi import Depends
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+{% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession
+{% else %}
+from sqlalchemy.orm import Session
+{% endif %}
 
 from app.database.engine import get_capacity
 from app.database.session import get_session_factory
+from app.settings import get_settings
 
 
-async def get_database_session() -> AsyncIterator[AsyncSession]:
+async def get_queue_timeout() -> AsyncIterator[asyncio.Timeout]:
+    """Limit the time that a request waits for its session.
+
+    Raises:
+        TimeoutError: SQLAlchemy's own, as if it had waited in the pool.
+    """
+    timeout = asyncio.timeout(get_settings().database_pool_timeout)
+    try:
+        async with timeout:
+            yield timeout
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        raise PoolTimeoutError("too many requests wait for a connection") from None
+
+
+QueueTimeout = Annotated[asyncio.Timeout, Depends(get_queue_timeout, scope="function")]
+
+{% call engine() %}
+
+async def get_database_session(queue: QueueTimeout) -> AsyncIterator[AsyncSession]:
     """Give a request its session; commit when the route returns.
 
     Any exception, an `HTTPException` too, rolls everything back. The rollback also
     serves a COMMIT that failed: SQLite would keep that transaction open and hand
     it to the next request.
     """
+    {{ "queue.reschedule(None)" if is_async else "from_thread.run_sync(queue.reschedule, None)" }}  # its turn has come
     session = get_session_factory()()
     try:
         yield session

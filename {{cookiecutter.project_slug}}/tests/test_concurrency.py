@@ -1,0 +1,125 @@
+{% from "engine.jinja" import engine with context %}
+{% set is_async = cookiecutter.engine == "async" %}
+{% call engine() %}
+"""Many requests at once, with sessions that really commit: these tests clean up."""
+
+{% if is_async %}
+import asyncio
+{% else %}
+from concurrent.futures import ThreadPoolExecutor
+{% endif %}
+from typing import Any, get_args
+
+import pytest
+{% if is_async %}
+from httpx2 import AsyncClient, Response
+{% else %}
+from fastapi.testclient import TestClient
+from httpx2 import Response
+{% endif %}
+{% if is_async %}
+from sqlalchemy import text
+from sqlalchemy.exc import InvalidRequestError
+{% endif %}
+
+from app.database.engine import get_engine_options
+{% if is_async %}
+from app.database.session import get_session_factory
+{% endif %}
+from app.dependencies import database
+from app.dependencies.database import DatabaseSession
+from app.settings import get_settings
+
+ADA = {"email": "ada@example.com", "name": "Ada"}
+
+
+async def together(
+    client: AsyncClient,
+    number: int,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+) -> list[Response]:
+    """Send the same request many times at once."""
+{% if is_async %}
+    requests = [client.request(method, path, json=body) for _ in range(number)]
+    return await asyncio.gather(*requests)
+{% else %}
+    with ThreadPoolExecutor(number) as pool:
+        requests = [
+            pool.submit(client.request, method, path, json=body) for _ in range(number)
+        ]
+        return [request.result() for request in requests]
+{% endif %}
+
+
+def capacity() -> int:
+    """Return the number of connections that the pool may lend at once."""
+    options = get_engine_options(get_settings())
+    return int(options["pool_size"] + options["max_overflow"])
+
+
+def test_limit_is_that_of_the_pool() -> None:
+    """As many sessions at once as there are connections, and no more."""
+    [_, dependency] = get_args(DatabaseSession)
+    assert dependency.max_concurrency == capacity()
+
+
+async def test_more_requests_than_connections(started_client: AsyncClient) -> None:
+    """Requests wait for their turn, none for each other, also with two dependencies."""
+    responses = await together(started_client, 60, "GET", "/faults/two-dependencies")
+    assert {response.status_code for response in responses} == {200}
+
+
+async def test_waiting_too_long(
+    started_client: AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who waits longer than DATABASE_POOL_TIMEOUT is told when to come back."""
+    hasty = get_settings().model_copy(update={"database_pool_timeout": 0.1})
+    monkeypatch.setattr(database, "get_settings", lambda: hasty)
+    number = capacity() + 1
+    responses = await together(started_client, number, "GET", "/faults/hold")
+    statuses = sorted(response.status_code for response in responses)
+    assert statuses == [200] * capacity() + [503]
+    [refused] = [response for response in responses if response.status_code == 503]
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert int(refused.headers["Retry-After"]) > 0
+    responses = await together(started_client, capacity(), "GET", "/faults/hold")
+    assert {response.status_code for response in responses} == {200}
+
+
+async def test_one_of_two(started_client: AsyncClient) -> None:
+    """Of requests that want the same address at once, one gets it."""
+    responses = await together(started_client, 8, "POST", "/api/v1/users", ADA)
+    created = [response for response in responses if response.status_code == 201]
+    for response in created:
+        await started_client.delete(response.headers["Location"])
+    statuses = sorted(response.status_code for response in responses)
+    assert statuses == [201] + [409] * 7
+
+
+async def test_written_is_readable(started_client: AsyncClient) -> None:
+    """What was acknowledged is seen by the next request, on whichever connection."""
+    for number in range(20):
+        body = {"email": f"ada{number}@example.com", "name": "Ada"}
+        created = await started_client.post("/api/v1/users", json=body)
+        url = created.headers["Location"]
+        responses = await together(started_client, 3, "GET", url)
+        assert {response.status_code for response in responses} == {200}
+        assert (await started_client.delete(url)).status_code == 204
+{% if is_async %}
+
+
+async def test_one_session_in_two_tasks(client: AsyncClient) -> None:
+    """Two tasks on one session is an error, whatever the driver would make of it."""
+    del client
+    async with get_session_factory()() as session:
+        statements = [session.execute(text("SELECT 1")) for _ in range(2)]
+        results = await asyncio.gather(*statements, return_exceptions=True)
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert len(errors) == 1
+    assert isinstance(errors[0], InvalidRequestError)
+    assert "give each task a session of its own" in str(errors[0])
+{% endif %}
+{% endcall %}
