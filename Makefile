@@ -2,14 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: new-project test test-mutations benchmark
+.PHONY: new-project test test-faults test-mutations benchmark
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py
 
 test: .venv/.test  ## generate every variant and verify it; REQUIRE_SERVERS=1: a missing server is a failure
 	@$(BIN)/python -m tests.variants
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not faults"
+
+test-faults: .venv/.test  ## put every variant under load, faults and races
+	@$(BIN)/python -m tests.variants
+	$(BIN)/python -m pytest -m faults
 
 test-mutations: .venv/.test  ## break the database layer of every variant, and see whether its tests notice
 	@$(BIN)/python -m tests.variants

@@ -124,10 +124,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(project: Project, *options: str, **variables: str) -> Iterator[tuple[httpx2.Client, Path]]:
+def serve(project: Project, *options: str, app: str = "app.main:app", **variables: str) -> Iterator[tuple[httpx2.Client, Path]]:
     """Start the service as its README says; yield a client and the file of the log; stop it with SIGTERM."""
     port = free_port()
-    command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(port), *options]
+    command = [environment(MAIN) / "bin" / "uvicorn", app, "--port", str(port), *options]
     with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
         process = subprocess.Popen(
             command, cwd=project.path, env=clean_environment() | variables, stdout=log, stderr=subprocess.STDOUT

@@ -1,0 +1,153 @@
+"""What is added to a copy of a project to stress it: routes that wait, fail and stream; and a race of processes."""
+
+from pathlib import Path
+
+ROUTES = '''
+"""The service, with routes that wait, fail and stream."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, HTTPException
+from fastapi.responses import StreamingResponse
+from sqlalchemy import text
+
+from app.database.engine import get_engine
+from app.dependencies.database import DatabaseSession
+from app.main import app
+from app.models.user import User
+
+
+{async_}def current_user(session: DatabaseSession) -> int:
+    return {await_}session.scalar(text("SELECT 1"))
+
+
+@app.get("/stress/two")
+{async_}def two(session: DatabaseSession, user: Annotated[int, Depends(current_user)]) -> int:
+    {sleep}(0.02)
+    return user + {await_}session.scalar(text("SELECT 1"))
+
+
+@app.get("/stress/slow")
+{async_}def slow(session: DatabaseSession) -> int:
+    {await_}session.execute(text("SELECT 1"))
+    {sleep}(1)
+    return 1
+
+
+@app.post("/stress/write", status_code=201)
+{async_}def write(session: DatabaseSession, name: str) -> None:
+    session.add(User(email=f"{{name}}@example.com", name=name, is_active=True))
+    {await_}session.flush()
+    {sleep}(1)
+
+
+@app.get("/stress/sleep")
+{async_}def sleep(session: DatabaseSession) -> None:
+    {await_}session.execute(text("SELECT {sql_sleep}"))
+
+
+@app.get("/stress/crash")
+{async_}def crash(session: DatabaseSession) -> None:
+    {await_}session.execute(text("SELECT 1"))
+    raise RuntimeError("crash")
+
+
+@app.get("/stress/refuse")
+{async_}def refuse(session: DatabaseSession) -> None:
+    {await_}session.execute(text("SELECT 1"))
+    raise HTTPException(418)
+
+
+@app.get("/stress/nonsense")
+{async_}def nonsense(session: DatabaseSession) -> None:
+    {await_}session.execute(text("SELECT x FROM nowhere"))
+
+
+@app.get("/stress/stream")
+{async_}def stream(session: DatabaseSession) -> StreamingResponse:
+    {await_}session.execute(text("SELECT 1"))
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(600):
+            yield b"x" * 10_000
+            await asyncio.sleep(0.05)
+
+    return StreamingResponse(parts())
+
+
+@app.get("/stress/pool")
+async def pool() -> int:
+    return get_engine().pool.checkedout()
+'''
+
+RACE = '''
+"""Eight processes prepare the same empty database at once, so many times; each must succeed, and without an error."""
+
+import multiprocessing
+import os
+import sys
+
+from sqlalchemy import make_url
+
+from app.database import __main__ as command_line
+from app.settings import get_settings
+
+
+def prepare(barrier, url):
+    os.environ["DATABASE_URL"] = url
+    get_settings.cache_clear()
+    sys.argv = ["app.database", "prepare"]
+    barrier.wait()
+    sys.exit(command_line.main())
+
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    base, rounds = sys.argv[1], int(sys.argv[2])
+    for number in range(rounds):
+        barrier = context.Barrier(8)
+        url = base.replace("ROUND", str(number))
+        processes = [context.Process(target=prepare, args=(barrier, url)) for _ in range(8)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * 8, number
+    print("all won")
+'''
+
+CONCURRENTLY = '''"""An index that is built while others write."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.create_index("ix_users_name", "users", ["name"], postgresql_concurrently=True)
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index("ix_users_name", "users", postgresql_concurrently=True)
+'''
+
+SLEEP = {"postgresql": "pg_sleep(30)", "mysql": "sleep(30)", "sqlite": "1"}
+
+
+def add_stress(project: Path, database: str, engine: str) -> None:
+    """Write the routes and the race into a copy of a project."""
+    is_async = engine == "async"
+    words = {
+        "async_": "async " if is_async else "",
+        "await_": "await " if is_async else "",
+        "sleep": "await asyncio.sleep" if is_async else "time.sleep",
+        "sql_sleep": SLEEP[database],
+    }
+    (project / "stress.py").write_text(ROUTES.format(**words))
+    (project / "race.py").write_text(RACE)

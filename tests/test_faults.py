@@ -1,0 +1,470 @@
+"""Load, faults and races, on real servers: `make test-faults`."""
+
+import concurrent.futures
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+
+from tests.conftest import MAIN, Project, clean_environment, free_port, need_server, serve
+from tests.proxy import Proxy
+from tests.stress import CONCURRENTLY, add_stress
+from tests.variants import Variant, environment
+
+pytestmark = pytest.mark.faults
+POOL = {"DATABASE_POOL_SIZE": "5", "DATABASE_MAX_OVERFLOW": "10", "DATABASE_PREPARE_ON_STARTUP": "true"}
+CI_MODE = bool(os.environ.get("REQUIRE_SERVERS"))
+
+
+@pytest.fixture
+def stressed(project: Project, variant: Variant, tmp_path: Path) -> Project:
+    """Return a copy of the project, with routes to stress it."""
+    copy = tmp_path / "project"
+    shutil.copytree(project.path, copy)
+    add_stress(copy, variant.database, variant.engine)
+    return Project(copy, variant)
+
+
+def only_server(variant: Variant) -> None:
+    """Skip what needs a server for SQLite, which has none."""
+    if variant.database == "sqlite":
+        pytest.skip("SQLite has no server")
+
+
+async def send(client: httpx2.AsyncClient, number: int, method: str, path: str, **options: object) -> Counter[int]:
+    """Send so many requests at once, and count the statuses."""
+    counts: Counter[int] = Counter()
+
+    async def one() -> None:
+        response = await client.request(method, path, **options)
+        counts[response.status_code] += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(number):
+            group.start_soon(one)
+    return counts
+
+
+def asynchronous(base: httpx2.Client) -> httpx2.AsyncClient:
+    """Return a client without limits for the same service."""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx2.AsyncClient(base_url=base.base_url, timeout=60, limits=limits)
+
+
+def test_more_clients_than_connections(stressed: Project, database_url: str, variant: Variant) -> None:
+    """200 clients (sync) or 500 (async) on 15 connections, with two dependencies: all are answered, liveness too."""
+    clients = 500 if variant.engine == "async" else 200
+
+    async def load(base: httpx2.Client) -> None:
+        async with asynchronous(base) as client:
+            slowest = 0.0
+
+            async def probe() -> None:
+                nonlocal slowest
+                while True:
+                    started = time.monotonic()
+                    assert (await client.get("/health/live")).status_code == 200
+                    slowest = max(slowest, time.monotonic() - started)
+                    await anyio.sleep(0.1)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(probe)
+                counts = await send(client, clients, "GET", "/stress/two")
+                group.cancel_scope.cancel()
+            assert counts == {200: clients}
+            assert slowest < 5
+
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        anyio.run(load, client)
+        assert client.get("/stress/pool").json() == 0
+
+
+def test_waiting_is_bounded(stressed: Project, database_url: str) -> None:
+    """Who waits longer than DATABASE_POOL_TIMEOUT gets 503 and Retry-After."""
+    variables = POOL | {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "1", "DATABASE_POOL_TIMEOUT": "0.5"}
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **variables) as (client, _):
+
+        async def load() -> None:
+            async with asynchronous(client) as other:
+                counts = await send(other, 10, "GET", "/stress/slow")
+                assert counts.keys() == {200, 503}
+
+        anyio.run(load)
+        assert client.get("/stress/slow").status_code == 200
+
+
+def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> None:
+    """After each kind of request, wanted or not, every connection is back."""
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        port = client.base_url.port
+
+        def abandon(path: str) -> None:
+            with contextlib.suppress(httpx2.TimeoutException), httpx2.Client(timeout=0.3) as hasty:
+                with hasty.stream("GET", f"http://127.0.0.1:{port}{path}") as response:
+                    next(response.iter_raw(100))
+
+        kinds = {"/stress/two": 200, "/stress/crash": 500, "/stress/refuse": 418, "/stress/nonsense": 500}
+
+        async def load() -> None:
+            async with asynchronous(client) as other:
+                for path, status in kinds.items():
+                    for _ in range(5):
+                        counts = await send(other, 100, "GET", path)
+                        assert counts == {status: 100}, path
+                counts = await send(other, 500, "GET", "/api/v1/products/x")
+                assert counts == {422: 500}
+
+        anyio.run(load)
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            list(pool.map(abandon, ["/stress/slow", "/stress/stream"] * 50))
+        deadline = time.monotonic() + 10
+        while client.get("/stress/pool").json() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert client.get("/stress/pool").json() == 0
+        assert idle_in_transaction(database_url) == 0
+        assert client.get("/stress/two").status_code == 200
+
+
+def idle_in_transaction(url: str) -> int:
+    """Return the number of connections to a PostgreSQL database that have left a transaction open."""
+    if not url.startswith("postgresql"):
+        return 0
+    query = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+    return int(sql(url, query))
+
+
+def sql(url: str, statement: str) -> str:
+    """Execute a statement with a synchronous driver; return its first value."""
+    program = (
+        "import sys; from sqlalchemy import create_engine, make_url, text\n"
+        "drivers = {'postgresql': 'postgresql+psycopg', 'mysql': 'mysql+pymysql', 'sqlite': 'sqlite'}\n"
+        "url = make_url(sys.argv[1]); url = url.set(drivername=drivers[url.get_backend_name()])\n"
+        "with create_engine(url, isolation_level='AUTOCOMMIT').connect() as connection:\n"
+        "    result = connection.execute(text(sys.argv[2]))\n"
+        "    print([row[0] for row in result][0] if result.returns_rows else '')\n"
+    )
+    command = [environment(MAIN) / "bin" / "python", "-c", program, url, statement]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def writers(client: httpx2.Client, number: int) -> Iterator[tuple[list[str], Counter[int], list[str]]]:
+    """Write users as fast as so many clients can; yield the acknowledged addresses, the statuses, the bodies of 5xx."""
+    acknowledged: list[str] = []
+    statuses: Counter[int] = Counter()
+    bodies: list[str] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        with httpx2.Client(base_url=client.base_url, timeout=30) as own:
+            while not stop.is_set():
+                email = f"{uuid.uuid4().hex}@example.com"
+                response = own.post("/api/v1/users", json={"email": email, "name": "x"})
+                statuses[response.status_code] += 1
+                if response.status_code == 201:
+                    acknowledged.append(email)
+                else:
+                    bodies.append(f"{response.text} {dict(response.headers)}")
+                    time.sleep(0.01)
+
+    with concurrent.futures.ThreadPoolExecutor(number) as pool:
+        running = [pool.submit(write) for _ in range(number)]
+        try:
+            yield acknowledged, statuses, bodies
+        finally:
+            stop.set()
+    for one in running:
+        one.result()
+
+
+def test_outage(stressed: Project, database_url: str, variant: Variant) -> None:
+    """The server is away for 3 s under load, and all its connections are killed: only 503s, and nothing is lost."""
+    only_server(variant)
+    address = re.search(r"@([^:/]+):(\d+)", database_url)
+    assert address
+    proxy = Proxy(address[1], int(address[2]))
+    proxy.open()
+    url = database_url.replace(address[0], f"@127.0.0.1:{proxy.port}")
+    with serve(stressed, DATABASE_URL=url, **POOL) as (client, log):
+        with writers(client, 20) as (acknowledged, statuses, bodies):
+            time.sleep(1)
+            proxy.close()
+            time.sleep(1)
+            started = time.monotonic()
+            assert client.get("/health/ready").status_code == 503
+            assert time.monotonic() - started < 3
+            assert client.get("/health/live").status_code == 200
+            time.sleep(2)
+            proxy.open()
+            time.sleep(0.2)
+            assert client.get("/api/v1/users", params={"limit": 1}).status_code == 200
+            assert client.get("/health/ready").status_code == 200
+            time.sleep(1)
+            for connection in list(proxy.sockets):
+                with contextlib.suppress(OSError):
+                    connection.shutdown(2)
+            time.sleep(1)
+        assert statuses.keys() == {201, 503}, bodies[:3]
+        assert all("application/problem+json" in body and "retry-after" in body for body in bodies)
+        stored = int(sql(database_url, "SELECT count(*) FROM users"))
+        assert stored >= len(acknowledged) > 100
+        count = f"SELECT count(*) FROM users WHERE email IN ({', '.join(repr(email) for email in acknowledged)})"
+        assert int(sql(database_url, count)) == len(acknowledged)
+        assert "Traceback" not in log.read_text()
+
+
+def test_killed_connections(stressed: Project, database_url: str, variant: Variant) -> None:
+    """All connections are killed by the server, three times, under load."""
+    only_server(variant)
+    kill = {
+        "postgresql": "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        "mysql": "SELECT coalesce(group_concat(concat('KILL ', id, ';') separator ''), '') FROM "
+        "information_schema.processlist WHERE db = database() AND id <> connection_id()",
+    }[variant.database]
+    with serve(stressed, DATABASE_URL=database_url, **POOL) as (client, log):
+        with writers(client, 20) as (acknowledged, statuses, bodies):
+            for _ in range(3):
+                time.sleep(0.7)
+                for statement in sql(database_url, kill).split(";"):
+                    if statement.startswith("KILL"):
+                        with contextlib.suppress(subprocess.CalledProcessError):
+                            sql(database_url, statement)
+            time.sleep(0.7)
+        assert statuses.keys() <= {201, 503}, bodies[:3]
+        assert int(sql(database_url, "SELECT count(*) FROM users")) >= len(acknowledged)
+        assert "Traceback" not in log.read_text()
+
+
+def base_of(database_url: str, variant: Variant, tmp_path: Path) -> str:
+    """Return a URL with ROUND in the name of its database."""
+    if variant.database == "sqlite":
+        return f"sqlite:///{tmp_path}/ROUND.db"
+    return f"{database_url}_ROUND"
+
+
+def test_race(stressed: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
+    """Eight processes prepare an empty server at once: everybody wins, 20 times out of 20."""
+    if variant.database == "postgresql" and variant.migrations == "alembic":
+        (stressed.path / "migrations" / "versions" / "0002_concurrently.py").write_text(CONCURRENTLY)
+    base = base_of(database_url, variant, tmp_path)
+    output = stressed.run("python", "race.py", base, "20", DATABASE_URL=base, DATABASE_STARTUP_TIMEOUT="60")
+    assert "all won" in output
+    assert not re.search("error|traceback|locked", output, re.IGNORECASE)
+
+
+def test_workers(stressed: Project, database_url: str) -> None:
+    """`uvicorn --workers 8` on an empty server."""
+    with serve(stressed, "--workers", "8", DATABASE_URL=database_url, **POOL) as (client, log):
+        deadline = time.monotonic() + 60
+        while log.read_text().count("startup complete") < 8:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        assert client.get("/api/v1/users").status_code == 200
+        assert not re.search("ERROR|Traceback", log.read_text())
+
+
+def test_killed_while_preparing(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A process that dies while it prepares does not block the next one."""
+    if variant.migrations != "alembic":
+        pytest.skip("create_all is over in a moment")
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    nap = {"postgresql": "op.execute('SELECT pg_sleep(60)')", "mysql": "op.execute('DO sleep(60)')"}
+    line = nap.get(variant.database, "import time; op.execute('DELETE FROM users'); time.sleep(60)")
+    migration = stressed.path / "migrations" / "versions" / "0002_slow.py"
+    text = f'"""Slow."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
+    migration.write_text(text)
+    command = [environment(MAIN) / "bin" / "python", "-m", "app.database", "prepare"]
+    variables = clean_environment() | {"DATABASE_URL": database_url}
+    process = subprocess.Popen(command, cwd=stressed.path, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr
+    next(line for line in process.stderr if b"Running upgrade" in line)
+    time.sleep(0.5)
+    process.kill()
+    process.communicate()
+    migration.write_text(text.replace(line, "pass"))
+    if variant.database == "postgresql":  # the server does not notice a dead client while it sleeps
+        sql(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%'"
+            " AND pid <> pg_backend_pid()")  # fmt: skip
+    if variant.database == "mysql":
+        ids = sql(database_url, "SELECT group_concat(id) FROM information_schema.processlist WHERE info = 'DO sleep(60)'")
+        if ids.isdecimal():
+            sql(database_url, f"KILL {ids}")
+    output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    assert "ready in" in output
+
+
+def test_late_server(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A server that comes 3 s late is waited for; that is said once."""
+    only_server(variant)
+    address = re.search(r"@([^:/]+):(\d+)", database_url)
+    assert address
+    proxy = Proxy(address[1], int(address[2]))
+    timer = threading.Timer(4, proxy.open)
+    timer.start()
+    url = database_url.replace(address[0], f"@127.0.0.1:{proxy.port}")
+    output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=url)
+    assert output.count("waiting 30 s at most") == 1
+    assert "ready in" in output
+
+
+WRONG = {
+    "no port": ("@127.0.0.1:1/", "start the server"),
+    "unknown host": ("@no-such-host.invalid:5432/", "host"),
+}
+
+
+@pytest.mark.parametrize(("address", "words"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_address(stressed: Project, database_url: str, variant: Variant, address: str, words: str) -> None:
+    """What is wrong with an address is one line with what helps, and a status that is not 0."""
+    only_server(variant)
+    url = re.sub(r"//.*@[^/]+/", f"//ada:s3cret{address}", database_url)
+    output = stressed.run(
+        "python", "-m", "app.database", "prepare", status=1, DATABASE_URL=url, DATABASE_STARTUP_TIMEOUT="1"
+    )
+    [line] = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    assert words in line
+    assert "Traceback" not in output
+    assert "s3cret" not in output
+
+
+def test_failed_start(stressed: Project, database_url: str, variant: Variant) -> None:
+    """`uvicorn app.main:app` without a database: one line, no traceback, a status that is not 0."""
+    variables = clean_environment() | {"DATABASE_URL": database_url}
+    command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(free_port())]
+    result = subprocess.run(command, cwd=stressed.path, env=variables, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 2  # the second one is uvicorn's: startup failed
+    assert "run `python -m app.database prepare`" in errors[0]
+    assert "Traceback" not in result.stderr
+
+
+def test_schemathesis(stressed: Project, database_url: str) -> None:
+    """No request makes a 5xx, breaks the schema, or gets a status that is not documented."""
+    with serve(stressed, "--log-level", "warning", DATABASE_URL=database_url, **POOL) as (client, log):
+        url = f"{client.base_url}/openapi.json"
+        command = ["schemathesis", "run", url, "--checks", "all", "--max-examples", "60", "--seed", "1", "--no-color"]
+        stressed.run(*command)
+        assert "Traceback" not in log.read_text()
+
+
+def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) -> None:
+    """16 clients write through 4 processes for 10 s: nobody hears that the database is locked."""
+    if variant.database != "sqlite":
+        pytest.skip("about SQLite")
+    with serve(stressed, "--workers", "4", DATABASE_URL=database_url, **POOL) as (client, log):
+        with writers(client, 16) as (acknowledged, statuses, bodies):
+            time.sleep(10)
+        assert statuses.keys() == {201}, bodies[:3]
+        assert int(sql(database_url, "SELECT count(*) FROM users")) == len(acknowledged)
+        assert "locked" not in log.read_text()
+
+
+def test_stop(stressed: Project, database_url: str) -> None:
+    """SIGTERM with requests under way: they are finished and stored; the end is clean, also with a stream open."""
+    port = free_port()
+    command = [environment(MAIN) / "bin" / "uvicorn", "stress:app", "--port", str(port), "--timeout-graceful-shutdown", "4"]
+    variables = clean_environment() | POOL | {"DATABASE_URL": database_url}
+    process = subprocess.Popen(command, cwd=stressed.path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"{base}/health/ready").status_code == 200:
+                break
+        time.sleep(0.05)
+
+    def write(number: int) -> int:
+        return httpx2.post(f"{base}/stress/write", params={"name": f"n{number}"}, timeout=20).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        running = [pool.submit(write, number) for number in range(8)]
+        time.sleep(0.5)
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert [one.result() for one in running] == [201] * 8
+    output = process.communicate(timeout=15)[0].decode()
+    assert time.monotonic() - started < 4
+    assert process.returncode in {0, -signal.SIGTERM}, output
+    assert int(sql(database_url, "SELECT count(*) FROM users")) == 8
+    assert not re.search("ERROR|Traceback", output), output
+
+
+def test_stop_with_a_stream(stressed: Project, database_url: str) -> None:
+    """An open stream does not hold the end for longer than the grace."""
+    with serve(stressed, "--timeout-graceful-shutdown", "2", app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        context = client.stream("GET", "/stress/stream")
+        response = context.__enter__()
+        next(response.iter_raw(100))
+        started = time.monotonic()
+    assert time.monotonic() - started < 8
+
+
+def test_statement_timeout(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A statement that takes too long is cut off by the server: 503, and the connection is usable again."""
+    only_server(variant)
+    variables = POOL | {"DATABASE_STATEMENT_TIMEOUT": "1", "DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0"}
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **variables) as (client, _):
+        started = time.monotonic()
+        response = client.get("/stress/sleep")
+        assert time.monotonic() - started < 3
+        if response.status_code != 200:  # MySQL's sleep() returns 1 when it is cut off
+            assert response.status_code == 503
+            assert "Retry-After" in response.headers
+        assert client.get("/stress/two").status_code == 200
+        assert client.get("/stress/pool").json() == 0
+
+
+def test_pgbouncer(stressed: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
+    """Behind PgBouncer in transaction mode, every request is answered."""
+    if variant.database != "postgresql":
+        pytest.skip("about PostgreSQL")
+    program = shutil.which("pgbouncer")
+    if program is None:
+        reason = "pgbouncer is not installed"
+        pytest.fail(reason) if CI_MODE else pytest.skip(reason)
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    address = re.search(r"//(\w+)@([^:/]+):(\d+)/(\w+)", database_url)
+    assert address
+    port = free_port()
+    ini = tmp_path / "pgbouncer.ini"
+    (tmp_path / "users").write_text(f'"{address[1]}" ""\n')
+    ini.write_text(
+        f"[databases]\n{address[4]} = host={address[2]} port={address[3]}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n"
+        f"auth_file = {tmp_path}/users\n".replace("auth_type = any", "auth_type = trust")
+    )
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    user = ["setpriv", "--reuid=nobody", "--clear-groups", "--"] if os.geteuid() == 0 else []
+    bouncer = subprocess.Popen([*user, program, str(ini)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        time.sleep(0.5)
+        assert bouncer.poll() is None, bouncer.communicate()[0]
+        url = database_url.replace(f"@{address[2]}:{address[3]}", f"@127.0.0.1:{port}")
+        variables = POOL | {"DATABASE_PREPARE_ON_STARTUP": "false", "DATABASE_PGBOUNCER": "true"}
+        with serve(stressed, app="stress:app", DATABASE_URL=url, **variables) as (client, _):
+
+            async def load() -> None:
+                async with asynchronous(client) as other:
+                    for _ in range(6):
+                        assert await send(other, 40, "GET", "/stress/two") == {200: 40}
+                        assert await send(other, 40, "GET", "/api/v1/products") == {200: 40}
+
+            anyio.run(load)
+    finally:
+        bouncer.terminate()
+        bouncer.communicate()
