@@ -53,7 +53,7 @@ def main():
     """Return the exit status: 0, or 1 with a line for each thing that is wrong."""
     answers = given(os.environ.get("MAKEFLAGS", ""))
     answers.pop("PYTHON", None)
-    output = answers.pop("output_dir", ".")
+    output = os.path.expanduser(answers.pop("output_dir", "."))  # noqa: PTH111  (Cookiecutter wants text)
     lines = list(faults(answers))
     logging.getLogger("cookiecutter").setLevel(logging.CRITICAL)  # it logs a traceback under a failed hook's words
     try:
@@ -67,7 +67,7 @@ def main():
             )
     except FailedHookException:
         return 1  # the hook has said why
-    except CookiecutterException as error:
+    except (CookiecutterException, OSError) as error:
         lines = [str(error)]
     except KeyboardInterrupt:
         lines = ["stopped; nothing was generated"]

@@ -8,12 +8,18 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import URL, Connection
+from alembic.operations.ops import DropTableOp, MigrationScript, ModifyTableOps
+from sqlalchemy import {{ "URL, " if cookiecutter.database == "mysql" }}Connection
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
 from app.database.engine import build_engine
-from app.models.base import Base, Timestamp
+from app.database.startup import (
+    DatabaseNotReadyError,
+    one_line_errors,
+    reach_database,
+)
+from app.models.base import Base, Timestamp, now
 from app.settings import get_settings
 
 
@@ -22,22 +28,43 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     if kind == "type" and isinstance(item, Timestamp):
         autogen.imports.add("from app.models.base import Timestamp")
         return "Timestamp()"
+    if kind == "server_default" and isinstance(getattr(item, "arg", None), now):
+        autogen.imports.add("from app.models.base import now")
+        return "now()"
     return False
 
 
-def configure(database_url: URL, **options: Any) -> None:
+def drop_indexes_with_their_tables(
+    migration_context: Any, revision: Any, directives: list[MigrationScript]
+) -> None:
+    """Take out what goes by itself: MySQL would not drop an index of a foreign key."""
+    del migration_context, revision
+    for directive in directives:
+        if directive.downgrade_ops is None:
+            continue
+        operations = directive.downgrade_ops.ops
+        dropped = {op.table_name for op in operations if isinstance(op, DropTableOp)}
+        directive.downgrade_ops.ops = [
+            op
+            for op in operations
+            if not (isinstance(op, ModifyTableOps) and op.table_name in dropped)
+        ]
+
+
+def configure({{ "database_url: URL, " if cookiecutter.database == "mysql" }}**options: Any) -> None:
     """Tell Alembic what to compare, and how to write it down."""
-{% if cookiecutter.database != "postgresql" %}
+{% if cookiecutter.database == "mysql" %}
     is_sqlite = database_url.get_backend_name() == "sqlite"
 {% endif %}
     context.configure(
         target_metadata=Base.metadata,
         render_item=render_item,
+        process_revision_directives=drop_indexes_with_their_tables,
 {% if cookiecutter.database != "postgresql" %}
         # SQLite cannot alter a table in place: it is copied. Its DDL is part of the
         # transaction, in which all migrations are applied or none.
-        render_as_batch=is_sqlite,
-        transactional_ddl=is_sqlite or None,
+        render_as_batch=True,
+        transactional_ddl={{ "is_sqlite or None" if cookiecutter.database == "mysql" else "True" }},
 {% endif %}
         **options,
     )
@@ -47,7 +74,7 @@ def migrate(connection: Connection) -> None:
     """Run the migrations, while no other process does."""
     url = connection.engine.url
     dialect_of(url).lock_schema(connection, get_settings().database_startup_timeout)
-    configure(url, connection=connection)
+    configure({{ "url, " if cookiecutter.database == "mysql" }}connection=connection)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -57,8 +84,12 @@ async def connect_and_migrate() -> None:
     """Run the migrations on a connection of their own."""
     engine = build_engine(get_settings().for_migrations, poolclass=NullPool)
     try:
+        with one_line_errors(engine.url):
+            await reach_database(engine, create=False)
         async with engine.connect() as connection:
             {{ run_sync("migrate") }}
+    except DatabaseNotReadyError as error:
+        raise SystemExit(f"ERROR: {error}") from None
     finally:
         await engine.dispose()
 {% endcall %}
@@ -66,7 +97,7 @@ async def connect_and_migrate() -> None:
 
 if context.is_offline_mode():  # alembic upgrade head --sql
     url = get_settings().database_url
-    configure(url, url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
+    configure({{ "url, " if cookiecutter.database == "mysql" }}url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
     with context.begin_transaction():
         context.run_migrations()
 elif (connection := context.config.attributes.get("connection")) is not None:

@@ -51,6 +51,12 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "s3cret", "no database URL"),
         ("DATABASE_URL", "oracle://ada:s3cret@host/name", "oracle is not used here"),
         ("DATABASE_URL", f"{URL.partition(':')[0]}+x://a:s3cret@b", "driver must be"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s:s3cret@host/name", "%40"),
+{% if cookiecutter.database != "sqlite" %}
+        ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s/s3cret@host/name", "%40"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://ada:s3cret@host", "needs a database"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://host:99999/name", "port that exists"),
+{% endif %}
     ],
 )
 def test_one_line(
@@ -69,7 +75,6 @@ def test_one_line(
 def test_missing_url(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no default for the one setting that only its user can know."""
     monkeypatch.delenv("DATABASE_URL")
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
     with pytest.raises(SystemExit, match="DATABASE_URL"):
         get_settings.__wrapped__()
 

@@ -20,7 +20,11 @@ from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 100
+"""Fields that one answer blames: a request could have any number of them."""
+
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds after which a client may try again."""
 
@@ -85,7 +89,7 @@ def problem(
     is success, and commits.
     """
     content = Problem(
-        title=HTTPStatus(code).phrase,
+        title=PHRASES.get(code, "Error"),
         status=code,
         detail=detail,
         instance=request.url.path,
@@ -99,7 +103,7 @@ def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {
         code: {
-            "description": HTTPStatus(code).phrase,
+            "description": PHRASES[code],
             "content": {MEDIA_TYPE: {"schema": schema}},
         }
         for code in codes
@@ -111,7 +115,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (tells the type checker)
     headers = dict(error.headers or {})
     if error.status_code == status.HTTP_405_METHOD_NOT_ALLOWED:
-        headers |= {"Allow": ", ".join(allowed_methods(request))}
+        methods = allowed_methods(request)
+        headers |= {"Allow": ", ".join(methods)} if methods else {}
     return problem(request, error.status_code, str(error.detail), headers=headers)
 
 
@@ -133,7 +138,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     errors = [
         InvalidField(loc=list(item["loc"]), msg=item["msg"], type=item["type"])
-        for item in error.errors()
+        for item in error.errors()[:MOST_ERRORS]
     ]
     detail = "The request does not fit the schema."
     code = status.HTTP_422_UNPROCESSABLE_CONTENT

@@ -51,7 +51,8 @@ async def read_page(
     if parameters.after is not None:
         query = query.where(model.id > parameters.after)
     query = query.order_by(model.id).limit(parameters.limit + 1)
-    rows = (await session.scalars(query)).all()
+    result = await session.scalars(query)
+    rows = result.all()
     items = rows[: parameters.limit]
     more = len(rows) > parameters.limit
     return {"items": items, "next": items[-1].id if more else None}

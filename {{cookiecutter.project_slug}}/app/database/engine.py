@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 {% else %}
 from sqlalchemy import Engine, create_engine
 {% endif %}
+from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
 from app.settings import Settings, get_settings
@@ -43,4 +44,12 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
 def get_engine() -> AsyncEngine:
     """Return the engine of this process, made on first use."""
     return build_engine(get_settings())
+
+
+def get_probe_engine() -> AsyncEngine:
+    """Return an engine without a pool: a full pool is no sign of a broken database."""
+    settings = get_settings()
+    if dialect_of(settings.database_url).in_memory(settings.database_url):
+        return get_engine()
+    return build_engine(settings, poolclass=NullPool)
 {% endcall %}

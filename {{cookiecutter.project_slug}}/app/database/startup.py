@@ -87,6 +87,8 @@ async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
     try:
         async with engine.connect():
             return "the database is there"
+    except (TypeError, ValueError) as error:  # the driver does not know an option
+        raise DatabaseNotReadyError(f"{error} - correct DATABASE_URL") from None
     except DBAPIError as error:
         missing = dialect_of(engine.url).diagnose(error) is Fault.MISSING
         if not (create and missing):

@@ -52,7 +52,7 @@ def number_or_amount(value: Any) -> Any:
 
 def to_cents(amount: Decimal) -> Decimal:
     """Write an amount as the database does: 9.9 is answered as 9.90."""
-    return amount.quantize(Decimal(1).scaleb(-limits.PRICE_DECIMALS))
+    return amount.quantize(Decimal(1).scaleb(-limits.PRICE_DECIMALS)) + 0  # no -0.00
 
 
 Identifier = Annotated[int, Field(ge=1, le=limits.INTEGER)]

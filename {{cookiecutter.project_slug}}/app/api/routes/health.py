@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, status
 from pydantic import BaseModel
 
 from app.api.problems import problems
-from app.database.engine import get_engine
+from app.database.engine import get_probe_engine
 from app.database.startup import (
     DatabaseNotReadyError,
     one_line_errors,
@@ -51,7 +51,7 @@ class Probe:
     """Return what is wrong with the database, or None."""
     try:
         with one_line_errors(get_settings().database_url):
-            {{ "await " if is_async }}verify_database(get_engine())
+            {{ "await " if is_async }}verify_database(get_probe_engine())
     except DatabaseNotReadyError as error:
         return str(error)
     return None

@@ -26,6 +26,9 @@ __all__ = [
     "parse_url",
 ]
 
+LAST_PORT = 65_535
+ENCODING = "percent-encode the password: @ is %40, / is %2F, : is %3A, % is %25"
+
 DIALECTS: dict[str, Dialect] = {
 {% for name in dialects %}
     "{{ name }}": {{ classes[name] }}(),
@@ -46,8 +49,8 @@ def parse_url(text: str | URL) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
-        message = f"is no database URL like {example()}"
+    except (ArgumentError, ValueError):
+        message = f"is no database URL like {example()}; {ENCODING}"
         raise ValueError(message) from None
     if url.drivername == "postgres":  # as some platforms write it
         url = url.set(drivername="postgresql")
@@ -60,9 +63,12 @@ def parse_url(text: str | URL) -> URL:
     if url.drivername != dialect.drivername:
         message = f"the driver must be {dialect.drivername}, not {url.drivername}"
         raise ValueError(message)
-    if "@" in (url.host or ""):
-        message = "percent-encode the password: @ is %40, / is %2F, : is %3A, % is %25"
-        raise ValueError(message)
+    if dialect.has_server:
+        if "@" in f"{url.host}{url.database}":
+            raise ValueError(ENCODING)
+        if not url.database or not 0 < (url.port or 1) <= LAST_PORT:
+            message = f"needs a database, and a port that exists, as in {example()}"
+            raise ValueError(message)
     return url
 
 

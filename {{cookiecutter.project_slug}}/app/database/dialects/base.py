@@ -81,6 +81,9 @@ class Dialect(ABC):
     example: ClassVar[str]
     """A URL, for messages."""
 
+    has_server: ClassVar[bool] = True
+    """Whether there is a server, or only a file."""
+
     faults: ClassVar[Mapping[Code, Fault]]
     """By the server's error codes, or by the first two characters of one."""
 
@@ -102,6 +105,11 @@ class Dialect(ABC):
     def engine_options(self, settings: "Settings") -> dict[str, Any]:
         """Return what `create_engine` is to know beside the URL."""
         return settings.database_options
+
+    def in_memory(self, url: URL) -> bool:
+        """Tell whether the database lives in one connection, and ends with it."""
+        del url
+        return False
 
     def listen(self, engine: Engine) -> None:  # noqa: B027  (most need nothing)
         """Set up what each connection of `engine` needs."""
