@@ -342,7 +342,7 @@ def test_wrong_address(stressed: Project, database_url: str, variant: Variant, a
 
 def test_failed_start(stressed: Project, database_url: str, variant: Variant) -> None:
     """`uvicorn app.main:app` without a database: one line, no traceback, a status that is not 0."""
-    variables = clean_environment() | {"DATABASE_URL": database_url}
+    variables = clean_environment() | {"DATABASE_URL": database_url, "DATABASE_PREPARE_ON_STARTUP": "false"}
     command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(free_port())]
     result = subprocess.run(command, cwd=stressed.path, env=variables, capture_output=True, text=True, check=False)
     assert result.returncode != 0

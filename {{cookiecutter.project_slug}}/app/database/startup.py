@@ -75,7 +75,7 @@ async def wait_for_database(
             late = time.monotonic() + delay > deadline
             if late or fault not in {Fault.AWAY, Fault.BUSY}:
                 raise
-            if delay == FIRST_DELAY:
+            if fault is Fault.AWAY and delay == FIRST_DELAY:
                 reason = describe(error)
                 logger.warning("Database: waiting %g s at most: %s", patience, reason)
         await asyncio.sleep(delay)
@@ -118,7 +118,11 @@ async def create_database(url: URL) -> None:
 async def prepare_database(engine: AsyncEngine) -> str:
     """Create or upgrade the tables. Return what was done."""
     async with engine.connect() as connection:
-        return {{ run_sync("prepare_schema") }}
+        try:
+            return {{ run_sync("prepare_schema") }}
+        finally:
+            if dialect_of(engine.url).has_server:
+                await connection.invalidate()  # and with it the lock
 
 
 async def verify_database(engine: AsyncEngine) -> None:

@@ -122,8 +122,8 @@ class Dialect(ABC):
     def lock_schema(self, connection: Connection, patience: float) -> None:
         """Let only this connection change the schema, and take the time it needs.
 
-        The lock ends with the connection, which is closed instead of reused: a
-        process that dies lets go, too.
+        The lock ends with the connection, which is to be closed instead of reused:
+        a process that dies lets go, too.
 
         Raises:
             TimeoutError: Another one has held the lock for `patience` seconds.
