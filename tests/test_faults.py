@@ -59,7 +59,8 @@ async def send(client: httpx2.AsyncClient, number: int, method: str, path: str, 
 
 def asynchronous(base: httpx2.Client) -> httpx2.AsyncClient:
     """Return a client without limits for the same service."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    # No connection is used twice: uvicorn closes those on which a request has failed.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
     return httpx2.AsyncClient(base_url=base.base_url, timeout=60, limits=limits)
 
 
