@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator{{ ", Iterator" if is_async }}
 import pytest
 from fastapi import FastAPI
 {% if is_async %}
-from httpx2 import ASGITransport, AsyncClient
-{% else %}
-from fastapi.testclient import TestClient
+from httpx2 import ASGITransport
 {% endif %}
 from sqlalchemy import URL, {{ "Engine, QueuePool, create_engine, " if not is_async else "QueuePool, " }}text
 {% if is_async %}
@@ -24,6 +22,7 @@ from app.database.session import get_session_factory
 from app.main import create_app
 from app.settings import Settings, get_settings
 from tests import faults
+from tests.client import Client
 from tests.journal import AnswerJournal
 from tests.server import NOTE, drop_statement, new_url
 
@@ -64,25 +63,25 @@ def app() -> FastAPI:
 
 
 @pytest.fixture(scope="session")
-async def started_client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+async def started_client(app: FastAPI) -> AsyncIterator[Client]:
     """Start the service as a server does, on an empty database; stop it at the end."""
     # What a route raises is to be seen as a client sees it.
 {% if is_async %}
     transport = ASGITransport(AnswerJournal(app), raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        AsyncClient(transport=transport, base_url="http://testserver") as client,
+        Client(transport=transport, base_url="http://testserver") as client,
     ):
         yield client
 {% else %}
-    with TestClient(AnswerJournal(app), raise_server_exceptions=False) as client:
+    with Client(AnswerJournal(app), raise_server_exceptions=False) as client:
         yield client
 {% endif %}
     await drop(get_settings().database_url)
 
 
 @pytest.fixture
-async def client(started_client: AsyncClient) -> AsyncIterator[AsyncClient]:
+async def client(started_client: Client) -> AsyncIterator[Client]:
     """Return a client of the service; what it stores is gone after the test.
 
     All sessions use one connection, in a transaction that is rolled back. What they

@@ -11,12 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
 import pytest
-{% if is_async %}
-from httpx2 import AsyncClient, Response
-{% else %}
-from fastapi.testclient import TestClient
 from httpx2 import Response
-{% endif %}
 {% if is_async %}
 from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
@@ -29,12 +24,13 @@ from app.database.session import get_session_factory
 from app.dependencies import database
 from app.dependencies.database import DatabaseSession
 from app.settings import get_settings
+from tests.client import Client
 
 ADA = {"email": "ada@example.com", "name": "Ada"}
 
 
 async def together(
-    client: AsyncClient,
+    client: Client,
     number: int,
     method: str,
     path: str,
@@ -65,14 +61,14 @@ def test_limit_is_that_of_the_pool() -> None:
     assert dependency.max_concurrency == capacity()
 
 
-async def test_more_requests_than_connections(started_client: AsyncClient) -> None:
+async def test_more_requests_than_connections(started_client: Client) -> None:
     """Requests wait for their turn, none for each other, also with two dependencies."""
     responses = await together(started_client, 60, "GET", "/faults/two-dependencies")
     assert {response.status_code for response in responses} == {200}
 
 
 async def test_waiting_too_long(
-    started_client: AsyncClient,
+    started_client: Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who waits longer than DATABASE_POOL_TIMEOUT is told when to come back."""
@@ -89,7 +85,7 @@ async def test_waiting_too_long(
     assert {response.status_code for response in responses} == {200}
 
 
-async def test_one_of_two(started_client: AsyncClient) -> None:
+async def test_one_of_two(started_client: Client) -> None:
     """Of requests that want the same address at once, one gets it."""
     responses = await together(started_client, 8, "POST", "/api/v1/users", ADA)
     created = [response for response in responses if response.status_code == 201]
@@ -99,7 +95,7 @@ async def test_one_of_two(started_client: AsyncClient) -> None:
     assert statuses == [201] + [409] * 7
 
 
-async def test_written_is_readable(started_client: AsyncClient) -> None:
+async def test_written_is_readable(started_client: Client) -> None:
     """What was acknowledged is seen by the next request, on whichever connection."""
     for number in range(20):
         body = {"email": f"ada{number}@example.com", "name": "Ada"}
@@ -111,7 +107,7 @@ async def test_written_is_readable(started_client: AsyncClient) -> None:
 {% if is_async %}
 
 
-async def test_one_session_in_two_tasks(client: AsyncClient) -> None:
+async def test_one_session_in_two_tasks(client: Client) -> None:
     """Two tasks on one session is an error, whatever the driver would make of it."""
     del client
     async with get_session_factory()() as session:

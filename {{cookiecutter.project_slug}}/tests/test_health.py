@@ -5,25 +5,24 @@
 
 import pytest
 {% if is_async %}
-from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 {% else %}
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 {% endif %}
 
 from app.api.routes import health
 from app.database.startup import create_database
+from tests.client import Client
 
 
-async def test_live(client: AsyncClient) -> None:
+async def test_live(client: Client) -> None:
     """The process answers."""
     response = await client.get("/health/live")
     assert response.status_code == 200
     assert response.json() == {"status": "ok"}
 
 
-async def test_ready(client: AsyncClient) -> None:
+async def test_ready(client: Client) -> None:
     """The database answers, and has the schema of this code."""
     response = await client.get("/health/ready")
     assert response.status_code == 200
@@ -32,7 +31,7 @@ async def test_ready(client: AsyncClient) -> None:
 
 @pytest.mark.parametrize("exists", [False, True], ids=["no database", "no tables"])
 async def test_not_ready(
-    client: AsyncClient,
+    client: Client,
     empty_engine: AsyncEngine,
     monkeypatch: pytest.MonkeyPatch,
     exists: bool,

@@ -4,11 +4,8 @@
 
 import pytest
 from fastapi import FastAPI
-{% if cookiecutter.engine == "async" %}
-from httpx2 import AsyncClient
-{% else %}
-from fastapi.testclient import TestClient
-{% endif %}
+
+from tests.client import Client
 
 PATH = "/api/v1/users"
 JSON = {"Content-Type": "application/json"}
@@ -19,7 +16,7 @@ JSON = {"Content-Type": "application/json"}
     [("GET", "/nothing", 404), ("PUT", PATH, 405), ("POST", "/faults/exception", 500)],
 )
 async def test_problem(
-    client: AsyncClient,
+    client: Client,
     method: str,
     path: str,
     status: int,
@@ -34,7 +31,7 @@ async def test_problem(
     assert problem["instance"] == path
 
 
-async def test_failure_keeps_secrets(client: AsyncClient) -> None:
+async def test_failure_keeps_secrets(client: Client) -> None:
     """What went wrong inside is for the log only."""
     for path in ("exception", "commit"):
         response = await client.post(f"/faults/{path}")
@@ -42,7 +39,7 @@ async def test_failure_keeps_secrets(client: AsyncClient) -> None:
             assert word not in response.text
 
 
-async def test_allow(client: AsyncClient) -> None:
+async def test_allow(client: Client) -> None:
     """405 lists the methods that there are."""
     response = await client.put(PATH)
     assert response.headers["Allow"] == "GET, POST"
@@ -63,7 +60,7 @@ async def test_allow(client: AsyncClient) -> None:
     ],
 )
 async def test_malformed_body(
-    client: AsyncClient,
+    client: Client,
     content: bytes,
     status: int,
 ) -> None:
@@ -73,7 +70,7 @@ async def test_malformed_body(
     assert response.json()["status"] == status
 
 
-async def test_large_body(client: AsyncClient) -> None:
+async def test_large_body(client: Client) -> None:
     """A body has a largest size, whether it announces it or not."""
     large = b" " * 2_000_000
     for headers in (JSON, JSON | {"Transfer-Encoding": "chunked"}):

@@ -5,11 +5,8 @@
 import json
 
 import pytest
-{% if cookiecutter.engine == "async" %}
-from httpx2 import AsyncClient
-{% else %}
-from fastapi.testclient import TestClient
-{% endif %}
+
+from tests.client import Client
 
 PATH = "/api/v1/products"
 LAMP = {"name": "Lamp", "price": "9.90", "quantity": 3}
@@ -28,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
         ("99999999.99", "99999999.99"),
     ],
 )
-async def test_price(client: AsyncClient, price: object, answer: str) -> None:
+async def test_price(client: Client, price: object, answer: str) -> None:
     """A price may be sent as a number or in a string, and comes back exactly."""
     response = await client.post(PATH, json=LAMP | {"price": price})
     assert response.status_code == 201
@@ -64,7 +61,7 @@ async def test_price(client: AsyncClient, price: object, answer: str) -> None:
         {"description": 1},
     ],
 )
-async def test_impossible_value(client: AsyncClient, body: dict[str, object]) -> None:
+async def test_impossible_value(client: Client, body: dict[str, object]) -> None:
     """No value that the column cannot hold reaches the database."""
     content = json.dumps(LAMP | body).replace("Infinity", "1e400")
     response = await client.post(PATH, content=content, headers=JSON)
@@ -72,7 +69,7 @@ async def test_impossible_value(client: AsyncClient, body: dict[str, object]) ->
     assert response.json()["errors"][0]["loc"] == ["body", *body]
 
 
-async def test_description(client: AsyncClient) -> None:
+async def test_description(client: Client) -> None:
     """A description may be missing, and may be taken away."""
     created = (await client.post(PATH, json=LAMP)).json()
     assert created["description"] is None
@@ -82,7 +79,7 @@ async def test_description(client: AsyncClient) -> None:
         assert response.json()["description"] == description
 
 
-async def test_search(client: AsyncClient) -> None:
+async def test_search(client: Client) -> None:
     """Products of a name are listed, in pages."""
     for name in ("Lamp", "Desk", "Lamp"):
         await client.post(PATH, json=LAMP | {"name": name})

@@ -7,11 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-{% if cookiecutter.engine == "async" %}
-from httpx2 import AsyncClient
-{% else %}
-from fastapi.testclient import TestClient
-{% endif %}
+
+from tests.client import Client
 
 PRODUCT = {"name": "Lamp", "description": "A lamp", "price": "9.90", "quantity": 3}
 USER = {"email": "ada@example.com", "name": "Ada", "is_active": True}
@@ -32,7 +29,7 @@ def body_for(path: str, number: int = 0) -> dict[str, Any]:
     return USER | {"email": f"ada{number}@example.com"}
 
 
-async def test_create(client: AsyncClient, path: str) -> None:
+async def test_create(client: Client, path: str) -> None:
     """What is created is answered, and can be read where Location says."""
     response = await client.post(path, json=body_for(path))
     assert response.status_code == 201
@@ -43,7 +40,7 @@ async def test_create(client: AsyncClient, path: str) -> None:
     assert again.json() == response.json()
 
 
-async def test_times(client: AsyncClient, path: str) -> None:
+async def test_times(client: Client, path: str) -> None:
     """The times are those of the server, in UTC; a change moves one of them."""
     created = (await client.post(path, json=body_for(path))).json()
     assert created["created_at"] == created["updated_at"]
@@ -54,14 +51,14 @@ async def test_times(client: AsyncClient, path: str) -> None:
     assert times == sorted(times)
 
 
-async def test_list_is_empty(client: AsyncClient, path: str) -> None:
+async def test_list_is_empty(client: Client, path: str) -> None:
     """A list of nothing is a page, too; and tests leave nothing behind."""
     response = await client.get(path)
     assert response.status_code == 200
     assert response.json() == {"items": [], "next": None}
 
 
-async def test_pages(client: AsyncClient, path: str) -> None:
+async def test_pages(client: Client, path: str) -> None:
     """Pages follow each other without a gap, and the last one says so."""
     created = []
     for number in range(5):
@@ -79,7 +76,7 @@ async def test_pages(client: AsyncClient, path: str) -> None:
     assert page["next"] is None
 
 
-async def test_full_last_page(client: AsyncClient, path: str) -> None:
+async def test_full_last_page(client: Client, path: str) -> None:
     """A last page that is full does not promise another one."""
     await client.post(path, json=body_for(path))
     response = await client.get(path, params={"limit": 1})
@@ -90,14 +87,14 @@ async def test_full_last_page(client: AsyncClient, path: str) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "limit=x", "after=0", "after=2147483648", "a=1"]
 )
-async def test_list_refuses(client: AsyncClient, path: str, query: str) -> None:
+async def test_list_refuses(client: Client, path: str, query: str) -> None:
     """A page has bounds, and a misspelt parameter is not ignored."""
     response = await client.get(f"{path}?{query}")
     assert response.status_code == 422
     assert response.json()["errors"][0]["loc"] == ["query", query.partition("=")[0]]
 
 
-async def test_update(client: AsyncClient, path: str) -> None:
+async def test_update(client: Client, path: str) -> None:
     """PATCH changes what is sent, and nothing else."""
     created = (await client.post(path, json=body_for(path))).json()
     url = f"{path}/{created['id']}"
@@ -108,7 +105,7 @@ async def test_update(client: AsyncClient, path: str) -> None:
     assert (await client.get(url)).json() == expected
 
 
-async def test_update_of_nothing(client: AsyncClient, path: str) -> None:
+async def test_update_of_nothing(client: Client, path: str) -> None:
     """An empty PATCH is none."""
     created = (await client.post(path, json=body_for(path))).json()
     response = await client.patch(f"{path}/{created['id']}", json={})
@@ -116,7 +113,7 @@ async def test_update_of_nothing(client: AsyncClient, path: str) -> None:
     assert response.json() == created
 
 
-async def test_update_refuses_null(client: AsyncClient, path: str) -> None:
+async def test_update_refuses_null(client: Client, path: str) -> None:
     """To leave a field out is one thing, to empty it another."""
     created = (await client.post(path, json=body_for(path))).json()
     url = f"{path}/{created['id']}"
@@ -125,7 +122,7 @@ async def test_update_refuses_null(client: AsyncClient, path: str) -> None:
     assert (await client.get(url)).json() == created
 
 
-async def test_delete(client: AsyncClient, path: str) -> None:
+async def test_delete(client: Client, path: str) -> None:
     """What is deleted is gone."""
     response = await client.post(path, json=body_for(path))
     url = response.headers["Location"]
@@ -137,7 +134,7 @@ async def test_delete(client: AsyncClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_not_found(client: AsyncClient, path: str, method: str) -> None:
+async def test_not_found(client: Client, path: str, method: str) -> None:
     """A row that is not there is a problem with a name."""
     body = {"name": "x"} if method == "PATCH" else None
     response = await client.request(method, f"{path}/2147483647", json=body)
@@ -153,7 +150,7 @@ async def test_not_found(client: AsyncClient, path: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["0", "-1", "x", 2**31, 2**63, 10**400, "%00"])
-async def test_impossible_id(client: AsyncClient, path: str, key: object) -> None:
+async def test_impossible_id(client: Client, path: str, key: object) -> None:
     """No number that the column cannot hold reaches the database."""
     response = await client.get(f"{path}/{key}")
     assert response.status_code == 422
@@ -163,7 +160,7 @@ async def test_impossible_id(client: AsyncClient, path: str, key: object) -> Non
 @pytest.mark.parametrize(
     "name", ["", "x" * 101, "a\x00b", "\ud800", None, 1, True, ["x"], {}]
 )
-async def test_impossible_name(client: AsyncClient, path: str, name: object) -> None:
+async def test_impossible_name(client: Client, path: str, name: object) -> None:
     """No text that the column cannot hold reaches the database."""
     content = json.dumps(body_for(path) | {"name": name})
     response = await client.post(path, content=content, headers=JSON)
@@ -172,14 +169,14 @@ async def test_impossible_name(client: AsyncClient, path: str, name: object) -> 
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "\U0001f600" * 100, "'; DROP --", " "])
-async def test_awkward_name(client: AsyncClient, path: str, name: str) -> None:
+async def test_awkward_name(client: Client, path: str, name: str) -> None:
     """Any other text comes back as it was sent."""
     response = await client.post(path, json=body_for(path) | {"name": name})
     assert response.status_code == 201
     assert response.json()["name"] == name
 
 
-async def test_unknown_field(client: AsyncClient, path: str) -> None:
+async def test_unknown_field(client: Client, path: str) -> None:
     """A misspelt field is not ignored."""
     response = await client.post(path, json=body_for(path) | {"nmae": "x"})
     assert response.status_code == 422

@@ -5,15 +5,11 @@
 from collections.abc import Iterator
 
 import pytest
-{% if cookiecutter.engine == "async" %}
-from httpx2 import AsyncClient
-{% else %}
-from fastapi.testclient import TestClient
-{% endif %}
 from sqlalchemy import event, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
+from tests.client import Client
 from tests.journal import journal
 
 PATH = "/api/v1/users"
@@ -41,14 +37,14 @@ def sessions() -> Iterator[list[Session]]:
     event.remove(Session, "after_rollback", note_rollback)
 
 
-async def emails(client: AsyncClient) -> list[str]:
+async def emails(client: Client) -> list[str]:
     """Return the addresses of all users."""
     response = await client.get(PATH)
     return [item["email"] for item in response.json()["items"]]
 
 
 async def test_commit_comes_before_the_answer(
-    client: AsyncClient,
+    client: Client,
     sessions: list[Session],
 ) -> None:
     """A client that hears 201 can rely on it."""
@@ -63,7 +59,7 @@ async def test_commit_comes_before_the_answer(
     [("exception", 500), ("http-exception", 418), ("answer", 500), ("statement", 500)],
 )
 async def test_failure_stores_nothing(
-    client: AsyncClient,
+    client: Client,
     sessions: list[Session],
     path: str,
     status: int,
@@ -77,7 +73,7 @@ async def test_failure_stores_nothing(
     assert await emails(client) == []
 
 
-async def test_failure_of_commit(client: AsyncClient, sessions: list[Session]) -> None:
+async def test_failure_of_commit(client: Client, sessions: list[Session]) -> None:
     """A COMMIT that fails is an error for the client, and harms nobody else."""
     response = await client.post("/faults/commit")
     assert response.status_code == 409
@@ -88,7 +84,7 @@ async def test_failure_of_commit(client: AsyncClient, sessions: list[Session]) -
     assert len({id(session) for session in sessions}) == 3
 
 
-async def test_commit_in_a_route(client: AsyncClient) -> None:
+async def test_commit_in_a_route(client: Client) -> None:
     """A route may commit early: what comes later is a transaction of its own."""
     response = await client.post("/faults/half")
     assert response.status_code == 500
@@ -97,7 +93,7 @@ async def test_commit_in_a_route(client: AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/faults/http-exception"])
 async def test_session_ends_with_its_request(
-    client: AsyncClient,
+    client: Client,
     sessions: list[Session],
     path: str,
 ) -> None:
@@ -110,7 +106,7 @@ async def test_session_ends_with_its_request(
 
 @pytest.mark.parametrize("path", ["null", "check"])
 async def test_violation_that_no_schema_has_caught(
-    client: AsyncClient,
+    client: Client,
     path: str,
 ) -> None:
     """A constraint of the database is an answer, too: it names the field."""

@@ -3,17 +3,14 @@
 """What is special about users."""
 
 import pytest
-{% if cookiecutter.engine == "async" %}
-from httpx2 import AsyncClient
-{% else %}
-from fastapi.testclient import TestClient
-{% endif %}
+
+from tests.client import Client
 
 PATH = "/api/v1/users"
 ADA = {"email": "ada@example.com", "name": "Ada"}
 
 
-async def test_email_is_unique(client: AsyncClient) -> None:
+async def test_email_is_unique(client: Client) -> None:
     """An address is taken, in any spelling; the answer names the field."""
     await client.post(PATH, json=ADA)
     response = await client.post(PATH, json=ADA | {"email": "Ada@Example.COM"})
@@ -24,7 +21,7 @@ async def test_email_is_unique(client: AsyncClient) -> None:
     assert len((await client.get(PATH)).json()["items"]) == 1
 
 
-async def test_email_is_unique_in_updates(client: AsyncClient) -> None:
+async def test_email_is_unique_in_updates(client: Client) -> None:
     """A change cannot take an address either, and leaves everything as it was."""
     await client.post(PATH, json=ADA)
     bob = await client.post(PATH, json={"email": "bob@example.com", "name": "Bob"})
@@ -51,14 +48,14 @@ async def test_email_is_unique_in_updates(client: AsyncClient) -> None:
         1,
     ],
 )
-async def test_impossible_email(client: AsyncClient, email: object) -> None:
+async def test_impossible_email(client: Client, email: object) -> None:
     """What is no address is refused."""
     response = await client.post(PATH, json=ADA | {"email": email})
     assert response.status_code == 422
     assert response.json()["errors"][0]["loc"] == ["body", "email"]
 
 
-async def test_is_active(client: AsyncClient) -> None:
+async def test_is_active(client: Client) -> None:
     """A user is active until somebody says otherwise."""
     response = await client.post(PATH, json=ADA)
     assert response.json()["is_active"] is True
@@ -68,7 +65,7 @@ async def test_is_active(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0, None])
-async def test_impossible_is_active(client: AsyncClient, value: object) -> None:
+async def test_impossible_is_active(client: Client, value: object) -> None:
     """A boolean is a boolean."""
     response = await client.post(PATH, json=ADA | {"is_active": value})
     assert response.status_code == 422
