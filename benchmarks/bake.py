@@ -28,7 +28,16 @@ def one_file_template(folder: Path) -> Path:
 
 def cpu_seconds(template: Path, output: Path) -> float:
     """Bake once; return the CPU time of the process and of its hooks."""
-    command = [sys.executable, "-m", "cookiecutter", str(template), "--no-input", "--overwrite-if-exists", "-o", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "cookiecutter",
+        str(template),
+        "--no-input",
+        "--overwrite-if-exists",
+        "-o",
+        str(output),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

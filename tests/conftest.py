@@ -21,7 +21,7 @@ import httpx2
 import pytest
 from pytest_cookies.plugin import Cookies
 
-from tests.variants import PYTHONS, ROOT, VARIANTS, Variant, environment
+from tests.variants import PYTHONS, VARIANTS, Variant, environment
 
 MAIN = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The version of Python of this run."""
@@ -124,7 +124,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(project: Project, *options: str, app: str = "app.main:app", **variables: str) -> Iterator[tuple[httpx2.Client, Path]]:
+def serve(
+    project: Project, *options: str, app: str = "app.main:app", **variables: str
+) -> Iterator[tuple[httpx2.Client, Path]]:
     """Start the service as its README says; yield a client and the file of the log; stop it with SIGTERM."""
     port = free_port()
     command = [environment(MAIN) / "bin" / "uvicorn", app, "--port", str(port), *options]
@@ -168,7 +170,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = set()
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            match = re.search(r"::test_(\w+)\[(?:.*-)?((?:sqlite|postgresql|mysql)-\w+-(?:alembic|create_all))", report.nodeid)
+            match = re.search(
+                r"::test_(\w+)\[(?:.*-)?((?:sqlite|postgresql|mysql)-\w+-(?:alembic|create_all))", report.nodeid
+            )
             if match is None or (outcome == "passed" and report.when != "call"):
                 continue
             cells[match[2]][match[1]].add(outcome)

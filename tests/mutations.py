@@ -40,9 +40,9 @@ def drop_a_column(project: Path) -> None:
         replace(next((project / "migrations" / "versions").glob("*.py")).relative_to(project).as_posix(),
                 r'        sa\.Column\("description".*\n', "")(project)  # fmt: skip
     else:
-        replace("app/database/schema.py", r"        Base\.metadata\.create_all\(connection\)\n",
-                "        Base.metadata.create_all(connection)\n"
-                "        connection.exec_driver_sql('ALTER TABLE products DROP COLUMN description')\n")(project)  # fmt: skip
+        create = "        Base.metadata.create_all(connection)\n"
+        drop = "        connection.exec_driver_sql('ALTER TABLE products DROP COLUMN description')\n"
+        replace("app/database/schema.py", re.escape(create), create + drop)(project)
 
 
 MUTATIONS = {

@@ -9,6 +9,7 @@ class Proxy:
     """Forwards connections to a server; `close` breaks them all and refuses new ones, `open` accepts again."""
 
     def __init__(self, host: str, port: int) -> None:
+        """Choose a port of its own for the server at this address."""
         self.target = (host, port)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -17,7 +17,7 @@ from tests.variants import ROOT, VARIANTS, requirements
 
 AWKWARD = {
     "double quotes": 'The "best" API',
-    "triple quotes": 'A """ b \'\'\' c',
+    "triple quotes": "A \"\"\" b ''' c",
     "apostrophe": "Bob's API",
     "backslashes": "a\\b\\n\\",
     "braces": "{a} {{ b }} {% c %} {# d #}",
@@ -148,7 +148,14 @@ def make(*arguments: str, cwd: Path = ROOT, **options: object) -> subprocess.Com
     command = ["make", "--no-print-directory", "new-project", *arguments]
     environment = clean_environment()
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options
+        command,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        **options,
     )
 
 
@@ -162,7 +169,7 @@ def test_make_takes_defaults(tmp_path: Path) -> None:
 
 def test_make_takes_answers(tmp_path: Path) -> None:
     """Answers on the command line arrive as they were typed."""
-    name = "Bob's \"100 %\" \\ {{ $HOME }} # =; API"
+    name = 'Bob\'s "100 %" \\ {{ $HOME }} # =; API'
     result = make(f"output_dir={tmp_path}", f"project_name={name}", "engine=sync")
     assert result.returncode == 0, result.stderr
     [project] = tmp_path.iterdir()

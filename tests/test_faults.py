@@ -18,7 +18,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.conftest import MAIN, Project, clean_environment, free_port, need_server, serve
+from tests.conftest import MAIN, Project, clean_environment, free_port, serve
 from tests.proxy import Proxy
 from tests.stress import CONCURRENTLY, add_stress
 from tests.variants import Variant, environment
@@ -112,9 +112,9 @@ def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> Non
         port = client.base_url.port
 
         def abandon(path: str) -> None:
-            with contextlib.suppress(httpx2.TimeoutException), httpx2.Client(timeout=0.3) as hasty:
-                with hasty.stream("GET", f"http://127.0.0.1:{port}{path}") as response:
-                    next(response.iter_raw(100))
+            url = f"http://127.0.0.1:{port}{path}"
+            with contextlib.suppress(httpx2.TimeoutException), httpx2.stream("GET", url, timeout=0.3) as response:
+                next(response.iter_raw(100))
 
         kinds = {"/stress/two": 200, "/stress/crash": 500, "/stress/refuse": 418, "/stress/nonsense": 500}
 
@@ -142,7 +142,9 @@ def idle_in_transaction(url: str) -> int:
     """Return the number of connections to a PostgreSQL database that have left a transaction open."""
     if not url.startswith("postgresql"):
         return 0
-    query = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+    )
     return int(sql(url, query))
 
 
@@ -226,27 +228,100 @@ def test_outage(stressed: Project, database_url: str, variant: Variant) -> None:
         assert "Traceback" not in log.read_text()
 
 
+def kill_all(database_url: str, variant: Variant) -> None:
+    """End all other connections to a database."""
+    if variant.database == "postgresql":
+        statement = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        sql(database_url, f"{statement} WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        return
+    query = (
+        "SELECT group_concat(id) FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
+    )
+    program = (
+        "import sys; from sqlalchemy import create_engine, make_url, text\n"
+        "url = make_url(sys.argv[1]).set(drivername='mysql+pymysql')\n"
+        "with create_engine(url, isolation_level='AUTOCOMMIT').connect() as connection:\n"
+        f"    for id in (connection.scalar(text({query!r})) or '').split(','):\n"
+        "        try: connection.execute(text(f'KILL {id}'))\n"
+        "        except Exception: pass\n"
+    )
+    subprocess.run([environment(MAIN) / "bin" / "python", "-c", program, database_url], check=True)
+
+
 def test_killed_connections(stressed: Project, database_url: str, variant: Variant) -> None:
     """All connections are killed by the server, three times, under load."""
     only_server(variant)
-    kill = {
-        "postgresql": "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        "mysql": "SELECT coalesce(group_concat(concat('KILL ', id, ';') separator ''), '') FROM "
-        "information_schema.processlist WHERE db = database() AND id <> connection_id()",
-    }[variant.database]
     with serve(stressed, DATABASE_URL=database_url, **POOL) as (client, log):
         with writers(client, 20) as (acknowledged, statuses, bodies):
             for _ in range(3):
                 time.sleep(0.7)
-                for statement in sql(database_url, kill).split(";"):
-                    if statement.startswith("KILL"):
-                        with contextlib.suppress(subprocess.CalledProcessError):
-                            sql(database_url, statement)
+                kill_all(database_url, variant)
             time.sleep(0.7)
         assert statuses.keys() <= {201, 503}, bodies[:3]
         assert int(sql(database_url, "SELECT count(*) FROM users")) >= len(acknowledged)
         assert "Traceback" not in log.read_text()
+
+
+def test_killed_before_commit(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A connection that dies between the last statement and COMMIT: 503, and no row."""
+    only_server(variant)
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            running = [pool.submit(client.post, f"/stress/write?name=n{number}") for number in range(10)]
+            time.sleep(0.5)
+            kill_all(database_url, variant)
+            assert [one.result().status_code for one in running] == [503] * 10
+        assert client.get("/api/v1/users").json()["items"] == []
+
+
+def test_written_is_readable(project: Project, database_url: str) -> None:
+    """1,000 pairs of write and read by 20 clients: each finds what it has written."""
+    with serve(project, DATABASE_URL=database_url, **POOL) as (client, _):
+
+        def pairs(number: int) -> list[int]:
+            with httpx2.Client(base_url=client.base_url, timeout=30) as own:
+                statuses = []
+                for turn in range(50):
+                    body = {"email": f"{number}-{turn}@example.com", "name": "x"}
+                    url = own.post("/api/v1/users", json=body).headers["Location"]
+                    statuses.append(own.get(url).status_code)
+                return statuses
+
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            statuses = [status for statuses in pool.map(pairs, range(20)) for status in statuses]
+        assert Counter(statuses) == {200: 1000}
+
+
+def test_one_email(project: Project, database_url: str) -> None:
+    """Two clients want one address at once, 100 times: one gets it, the other hears which field is taken."""
+    with (
+        serve(project, DATABASE_URL=database_url, **POOL) as (client, _),
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+    ):
+        for number in range(100):
+            body = {"email": f"{number}@example.com", "name": "x"}
+            responses = list(pool.map(lambda _, body=body: client.post("/api/v1/users", json=body), range(2)))
+            assert sorted(response.status_code for response in responses) == [201, 409]
+            [taken] = [response.json() for response in responses if response.status_code == 409]
+            assert taken["errors"][0]["loc"] == ["body", "email"]
+
+
+def test_in_memory(project: Project, variant: Variant) -> None:
+    """A database in memory serves many clients: each acknowledged row is there."""
+    if variant.database != "sqlite":
+        pytest.skip("about SQLite")
+    with serve(project, DATABASE_URL="sqlite://", **POOL) as (client, _):
+        with writers(client, 16) as (acknowledged, statuses, bodies):
+            time.sleep(2)
+        assert statuses.keys() == {201}, bodies[:3]
+        count, after = 0, {}
+        while True:
+            page = client.get("/api/v1/users", params={"limit": 100, **after}).json()
+            count += len(page["items"])
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        assert count == len(acknowledged)
 
 
 def base_of(database_url: str, variant: Variant, tmp_path: Path) -> str:
@@ -285,11 +360,15 @@ def test_killed_while_preparing(stressed: Project, database_url: str, variant: V
     nap = {"postgresql": "op.execute('SELECT pg_sleep(60)')", "mysql": "op.execute('DO sleep(60)')"}
     line = nap.get(variant.database, "import time; op.execute('DELETE FROM users'); time.sleep(60)")
     migration = stressed.path / "migrations" / "versions" / "0002_slow.py"
-    text = f'"""Slow."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
+    text = (
+        f'"""Slow."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
+    )
     migration.write_text(text)
     command = [environment(MAIN) / "bin" / "python", "-m", "app.database", "prepare"]
     variables = clean_environment() | {"DATABASE_URL": database_url}
-    process = subprocess.Popen(command, cwd=stressed.path, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=stressed.path, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr
     next(line for line in process.stderr if b"Running upgrade" in line)
     time.sleep(0.5)
@@ -300,7 +379,9 @@ def test_killed_while_preparing(stressed: Project, database_url: str, variant: V
         sql(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%'"
             " AND pid <> pg_backend_pid()")  # fmt: skip
     if variant.database == "mysql":
-        ids = sql(database_url, "SELECT group_concat(id) FROM information_schema.processlist WHERE info = 'DO sleep(60)'")
+        ids = sql(
+            database_url, "SELECT group_concat(id) FROM information_schema.processlist WHERE info = 'DO sleep(60)'"
+        )
         if ids.isdecimal():
             sql(database_url, f"KILL {ids}")
     output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
@@ -377,9 +458,18 @@ def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) 
 def test_stop(stressed: Project, database_url: str) -> None:
     """SIGTERM with requests under way: they are finished and stored; the end is clean, also with a stream open."""
     port = free_port()
-    command = [environment(MAIN) / "bin" / "uvicorn", "stress:app", "--port", str(port), "--timeout-graceful-shutdown", "4"]
+    command = [
+        environment(MAIN) / "bin" / "uvicorn",
+        "stress:app",
+        "--port",
+        str(port),
+        "--timeout-graceful-shutdown",
+        "4",
+    ]
     variables = clean_environment() | POOL | {"DATABASE_URL": database_url}
-    process = subprocess.Popen(command, cwd=stressed.path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, cwd=stressed.path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     base = f"http://127.0.0.1:{port}"
     for _ in range(300):
         with contextlib.suppress(httpx2.TransportError):
@@ -403,9 +493,35 @@ def test_stop(stressed: Project, database_url: str) -> None:
     assert not re.search("ERROR|Traceback", output), output
 
 
+def test_stop_as_first_process(stressed: Project, database_url: str) -> None:
+    """`docker stop`: as process 1, whom signals do not end by themselves, it still ends cleanly."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root and unshare")
+    port = free_port()
+    uvicorn = environment(MAIN) / "bin" / "uvicorn"
+    command = ["unshare", "--pid", "--fork", str(uvicorn), "app.main:app", "--port", str(port)]
+    variables = clean_environment() | POOL | {"DATABASE_URL": database_url}
+    process = subprocess.Popen(
+        command, cwd=stressed.path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    for _ in range(300):
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+                break
+        time.sleep(0.05)
+    first = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+    os.kill(int(first), signal.SIGTERM)
+    output = process.communicate(timeout=15)[0].decode()
+    assert process.returncode == 0, output
+    assert "Application shutdown complete" in output
+
+
 def test_stop_with_a_stream(stressed: Project, database_url: str) -> None:
     """An open stream does not hold the end for longer than the grace."""
-    with serve(stressed, "--timeout-graceful-shutdown", "2", app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+    with serve(stressed, "--timeout-graceful-shutdown", "2", app="stress:app", DATABASE_URL=database_url, **POOL) as (
+        client,
+        _,
+    ):
         context = client.stream("GET", "/stress/stream")
         response = context.__enter__()
         next(response.iter_raw(100))

@@ -11,14 +11,24 @@ from pytest_cookies.plugin import Cookies
 from tests.conftest import Project, clean_environment, free_port, need_server
 from tests.variants import UV, Variant
 
-OWN = [Variant("sqlite", "sync", "alembic"), Variant("postgresql", "async", "create_all"), Variant("mysql", "async", "alembic")]
+OWN = [
+    Variant("sqlite", "sync", "alembic"),
+    Variant("postgresql", "async", "create_all"),
+    Variant("mysql", "async", "alembic"),
+]
 
 
 def run(project: Project, *command: str, **variables: str) -> str:
     """Run a command as its user would, with no environment but the project's own."""
     environment = clean_environment() | variables
     result = subprocess.run(
-        command, cwd=project.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=project.path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout
     return result.stdout
