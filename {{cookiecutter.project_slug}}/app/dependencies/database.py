@@ -1,5 +1,6 @@
 {% from "engine.jinja" import engine with context %}
 {% set is_async = cookiecutter.engine == "async" %}
+{% set is_sqlite = cookiecutter.database == "sqlite" %}
 """The session of a request."""
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Annotated
 {% if not is_async %}
 from anyio import from_thread
 {% endif %}
-from fastapi import Depends
+from fastapi import Depends{{ ", Request" if is_sqlite }}
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,7 +47,14 @@ QueueTimeout = Annotated[asyncio.Timeout, Depends(get_queue_timeout, scope="func
 
 {% call engine() %}
 
+{% if is_sqlite %}
+async def get_database_session(
+    queue: QueueTimeout,
+    request: Request,
+) -> AsyncIterator[AsyncSession]:
+{% else %}
 async def get_database_session(queue: QueueTimeout) -> AsyncIterator[AsyncSession]:
+{% endif %}
     """Give a request its session; commit when the route returns.
 
     Any exception, an `HTTPException` too, rolls everything back. The rollback also
@@ -56,6 +64,11 @@ async def get_database_session(queue: QueueTimeout) -> AsyncIterator[AsyncSessio
     {{ "queue.reschedule(None)" if is_async else "from_thread.run_sync(queue.reschedule, None)" }}  # its turn has come
     session = get_session_factory()()
     try:
+{% if is_sqlite %}
+        if request.method == "GET":  # it reads: let others write meanwhile
+            options = {"sqlite_begin": "DEFERRED"}
+            await session.connection(execution_options=options)
+{% endif %}
         yield session
         await session.commit()
     except BaseException:
