@@ -585,3 +585,44 @@ def test_pgbouncer(stressed: Project, database_url: str, variant: Variant, tmp_p
     finally:
         bouncer.terminate()
         bouncer.communicate()
+
+
+ORDER = '''"""The orders table."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Entity, Timestamp, now
+
+
+class Order(Entity):
+    """Somebody has bought something."""
+
+    __tablename__ = "orders"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    note: Mapped[str] = mapped_column(String(50), unique=True)
+    placed_at: Mapped[datetime] = mapped_column(Timestamp, server_default=now())
+'''
+
+
+def test_new_model(stressed: Project, database_url: str, variant: Variant) -> None:
+    """What the README says of a new table: it is found, its migration is right as it is written, and goes back."""
+    (stressed.path / "app" / "models" / "order.py").write_text(ORDER)
+    if variant.migrations == "create_all":
+        stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+        assert sql(database_url, "SELECT count(*) FROM orders") == "0"
+        return
+    stressed.run("alembic", "upgrade", "head", status=1, DATABASE_URL=database_url)  # there is no database yet
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    stressed.run("alembic", "revision", "--autogenerate", "-m", "orders", DATABASE_URL=database_url)
+    shutil.rmtree(stressed.path / "__pycache__", ignore_errors=True)
+    for name in ("stress.py", "race.py"):
+        (stressed.path / name).unlink()
+    stressed.run("ruff", "check", "--no-cache")
+    stressed.run("ruff", "format", "--check", "--no-cache")
+    for command in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"], ["check"]):
+        stressed.run("alembic", *command, DATABASE_URL=database_url)
+    stressed.run("pytest", "-q", "-p", "no:cacheprovider", "tests/test_migrations.py", "tests/test_startup.py")
