@@ -38,10 +38,10 @@ from app.models.user import User
 
 
 @app.post("/stress/write", status_code=201)
-{async_}def write(session: DatabaseSession, name: str) -> None:
+{async_}def write(session: DatabaseSession, name: str, seconds: float = 1) -> None:
     session.add(User(email=f"{{name}}@example.com", name=name, is_active=True))
     {await_}session.flush()
-    {sleep}(1)
+    {sleep}(seconds)
 
 
 @app.get("/stress/sleep")
