@@ -36,10 +36,11 @@ def not_text_nor_boolean(value: Any) -> Any:
 
 
 CENT = 10**-limits.PRICE_DECIMALS
-MOST = 10 ** (limits.PRICE_DIGITS - limits.PRICE_DECIMALS) - CENT
+WHOLE_DIGITS = limits.PRICE_DIGITS - limits.PRICE_DECIMALS
+MOST = 10**WHOLE_DIGITS - CENT
 AMOUNT = re.compile(
-    rf"^[0-9]{{1,{limits.PRICE_DIGITS - limits.PRICE_DECIMALS}}}"
-    rf"(\.[0-9]{{1,{limits.PRICE_DECIMALS}}})?$"
+    "^[0-9]{1," + str(WHOLE_DIGITS) + "}"
+    r"(\.[0-9]{1," + str(limits.PRICE_DECIMALS) + "})?$"
 )
 
 
