@@ -94,7 +94,7 @@ async def use_two_dependencies(
 async def hold_a_session(session: DatabaseSession) -> None:
     """Keep a session for a while."""
     del session
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.25)
 
 
 @router.get("/statement")

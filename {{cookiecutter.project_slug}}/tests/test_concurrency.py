@@ -72,7 +72,7 @@ async def test_waiting_too_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who waits longer than DATABASE_POOL_TIMEOUT is told when to come back."""
-    hasty = get_settings().model_copy(update={"database_pool_timeout": 0.1})
+    hasty = get_settings().model_copy(update={"database_pool_timeout": 0.05})
     monkeypatch.setattr(database, "get_settings", lambda: hasty)
     number = capacity() + 1
     responses = await together(started_client, number, "GET", "/faults/hold")
@@ -97,7 +97,7 @@ async def test_one_of_two(started_client: Client) -> None:
 
 async def test_written_is_readable(started_client: Client) -> None:
     """What was acknowledged is seen by the next request, on whichever connection."""
-    for number in range(20):
+    for number in range(5):
         body = {"email": f"ada{number}@example.com", "name": "Ada"}
         created = await started_client.post("/api/v1/users", json=body)
         url = created.headers["Location"]
