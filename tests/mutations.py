@@ -22,13 +22,13 @@ from tests.variants import ROOT, VARIANTS, Variant, environment
 DEPENDENCY = "app/dependencies/database.py"
 
 
-def replace(name: str, pattern: str, replacement: str) -> Callable[[Path], None]:
-    """Return a function that edits one file of a project; it fails where there is nothing to edit."""
+def replace(name: str, pattern: str, replacement: str, count: int = 1) -> Callable[[Path], None]:
+    """Return a function that edits one file of a project; it fails where there is less to edit."""
 
     def edit(project: Path) -> None:
         path = project / name
-        text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=1)
-        assert count, f"{name}: {pattern}"
+        text, found = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=count)
+        assert found == count, f"{name}: {pattern}"
         path.write_text(text, encoding="utf-8")
 
     return edit
@@ -47,7 +47,7 @@ def drop_a_column(project: Path) -> None:
 
 MUTATIONS = {
     "no commit": replace(DEPENDENCY, r"        (await )?session\.commit\(\)\n", ""),
-    "commit after the answer": replace(DEPENDENCY, r'session, scope="function"', 'session, scope="request"'),
+    "commit after the answer": replace(DEPENDENCY, r', scope="function"', ', scope="request"', count=2),
     "no rollback": replace(DEPENDENCY, r"        (await )?session\.rollback\(\)\n", ""),
     "session never closed": replace(DEPENDENCY, r"        (await )?session\.close\(\)\n", "        pass\n"),
     "a column is missing": drop_a_column,
