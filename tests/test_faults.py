@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -545,7 +546,7 @@ def test_statement_timeout(stressed: Project, database_url: str, variant: Varian
         assert client.get("/stress/pool").json() == 0
 
 
-def test_pgbouncer(stressed: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
+def test_pgbouncer(stressed: Project, database_url: str, variant: Variant) -> None:
     """Behind PgBouncer in transaction mode, every request is answered."""
     if variant.database != "postgresql":
         pytest.skip("about PostgreSQL")
@@ -557,16 +558,15 @@ def test_pgbouncer(stressed: Project, database_url: str, variant: Variant, tmp_p
     address = re.search(r"//(\w+)@([^:/]+):(\d+)/(\w+)", database_url)
     assert address
     port = free_port()
-    ini = tmp_path / "pgbouncer.ini"
-    (tmp_path / "users").write_text(f'"{address[1]}" ""\n')
+    folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
+    folder.chmod(0o755)  # it does not run as root
+    (folder / "users").write_text(f'"{address[1]}" ""\n')
+    ini = folder / "pgbouncer.ini"
     ini.write_text(
         f"[databases]\n{address[4]} = host={address[2]} port={address[3]}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n"
-        f"auth_file = {tmp_path}/users\n".replace("auth_type = any", "auth_type = trust")
+        f"listen_port = {port}\nauth_type = trust\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n"
+        f"auth_file = {folder}/users\n"
     )
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     user = ["setpriv", "--reuid=nobody", "--clear-groups", "--"] if os.geteuid() == 0 else []
     bouncer = subprocess.Popen([*user, program, str(ini)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -585,7 +585,8 @@ def test_pgbouncer(stressed: Project, database_url: str, variant: Variant, tmp_p
             anyio.run(load)
     finally:
         bouncer.terminate()
-        bouncer.communicate()
+        bouncer.wait(10)
+        shutil.rmtree(folder)
 
 
 ORDER = '''"""The orders table."""
