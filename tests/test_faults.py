@@ -568,10 +568,10 @@ def test_pgbouncer(stressed: Project, database_url: str, variant: Variant) -> No
         f"auth_file = {folder}/users\n"
     )
     user = ["setpriv", "--reuid=nobody", "--clear-groups", "--"] if os.geteuid() == 0 else []
-    bouncer = subprocess.Popen([*user, program, str(ini)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    bouncer = subprocess.Popen([*user, program, "--quiet", str(ini)])
     try:
         time.sleep(0.5)
-        assert bouncer.poll() is None, bouncer.communicate()[0]
+        assert bouncer.poll() is None, "PgBouncer did not start"
         url = database_url.replace(f"@{address[2]}:{address[3]}", f"@127.0.0.1:{port}")
         variables = POOL | {"DATABASE_PREPARE_ON_STARTUP": "false", "DATABASE_PGBOUNCER": "true"}
         with serve(stressed, app="stress:app", DATABASE_URL=url, **variables) as (client, _):
