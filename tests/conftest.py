@@ -107,13 +107,31 @@ def project(variant: Variant, cookies_session: Cookies) -> Project:
     return BAKED[variant]
 
 
+DROP = """
+import sys
+from sqlalchemy import create_engine, inspect, make_url, text
+url = make_url(sys.argv[1])
+drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
+engine = create_engine(url.set(drivername=drivers[url.get_backend_name()]), isolation_level="AUTOCOMMIT")
+with engine.connect() as connection:
+    query = "SELECT datname FROM pg_database" if force else "SHOW DATABASES"
+    for name in connection.scalars(text(query)).all():
+        if name.startswith(sys.argv[2]):
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
+"""
+
+
 @pytest.fixture
-def database_url(variant: Variant, tmp_path: Path) -> str:
-    """Return the URL of a database that does not exist yet, on a real server."""
+def database_url(variant: Variant, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a database that does not exist yet, on a real server; drop what was made of that name."""
     if variant.database == "sqlite":
-        return f"sqlite:///{tmp_path}/service.db"
-    base, _, _ = need_server(variant.database).rpartition("/")
-    return f"{base}/verify_{uuid.uuid4().hex[:16]}"
+        yield f"sqlite:///{tmp_path}/service.db"
+        return
+    server = need_server(variant.database)
+    name = f"verify_{uuid.uuid4().hex[:16]}"
+    yield f"{server.rpartition('/')[0]}/{name}"
+    subprocess.run([environment(MAIN) / "bin" / "python", "-c", DROP, server, name], check=True)
 
 
 def free_port() -> int:
