@@ -46,6 +46,7 @@ def get_engine() -> AsyncEngine:
     return build_engine(get_settings())
 
 
+@lru_cache
 def get_probe_engine() -> AsyncEngine:
     """Return an engine without a pool: a full pool is no sign of a broken database."""
     settings = get_settings()
