@@ -19,7 +19,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.conftest import MAIN, Project, clean_environment, free_port, serve
+from tests.conftest import MAIN, Project, clean_environment, free_port, serve, wait_until_ready
 from tests.proxy import Proxy
 from tests.stress import CONCURRENTLY, add_stress
 from tests.variants import Variant, environment
@@ -456,7 +456,7 @@ def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) 
         assert "locked" not in log.read_text()
 
 
-def test_stop(stressed: Project, database_url: str, variant: Variant) -> None:
+def test_stop(stressed: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
     """SIGTERM with requests under way: they are finished and stored; the end is clean, also with a stream open."""
     port = free_port()
     command = [
@@ -468,15 +468,14 @@ def test_stop(stressed: Project, database_url: str, variant: Variant) -> None:
         "4",
     ]
     variables = clean_environment() | POOL | {"DATABASE_URL": database_url}
-    process = subprocess.Popen(
-        command, cwd=stressed.path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    log = tmp_path / "log"
+    with log.open("w") as output_file:
+        process = subprocess.Popen(
+            command, cwd=stressed.path, env=variables, stdout=output_file, stderr=subprocess.STDOUT
+        )
     base = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"{base}/health/ready").status_code == 200:
-                break
-        time.sleep(0.05)
+    with httpx2.Client(base_url=base) as client:
+        wait_until_ready(client, process, log)
 
     def write(number: int) -> int:
         return httpx2.post(f"{base}/stress/write", params={"name": f"n{number}"}, timeout=20).status_code
@@ -488,14 +487,15 @@ def test_stop(stressed: Project, database_url: str, variant: Variant) -> None:
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert [one.result() for one in running] == [201] * writes
-    output = process.communicate(timeout=15)[0].decode()
+    process.wait(15)
+    output = log.read_text()
     assert time.monotonic() - started < 4
     assert process.returncode in {0, -signal.SIGTERM}, output
     assert int(sql(database_url, "SELECT count(*) FROM users")) == writes
     assert not re.search("ERROR|Traceback", output), output
 
 
-def test_stop_as_first_process(stressed: Project, database_url: str) -> None:
+def test_stop_as_first_process(stressed: Project, database_url: str, tmp_path: Path) -> None:
     """`docker stop`: as process 1, whom signals do not end by themselves, it still ends cleanly."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root and unshare")
@@ -503,17 +503,17 @@ def test_stop_as_first_process(stressed: Project, database_url: str) -> None:
     uvicorn = environment(MAIN) / "bin" / "uvicorn"
     command = ["unshare", "--pid", "--fork", str(uvicorn), "app.main:app", "--port", str(port)]
     variables = clean_environment() | POOL | {"DATABASE_URL": database_url}
-    process = subprocess.Popen(
-        command, cwd=stressed.path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    for _ in range(300):
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
-                break
-        time.sleep(0.05)
+    log = tmp_path / "log"
+    with log.open("w") as output_file:
+        process = subprocess.Popen(
+            command, cwd=stressed.path, env=variables, stdout=output_file, stderr=subprocess.STDOUT
+        )
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        wait_until_ready(client, process, log)
     first = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
     os.kill(int(first), signal.SIGTERM)
-    output = process.communicate(timeout=15)[0].decode()
+    process.wait(15)
+    output = log.read_text()
     assert process.returncode == 0, output
     assert "Application shutdown complete" in output
 
