@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
@@ -79,6 +80,22 @@ class Base(DeclarativeBase):
     # Values that the server makes are fetched with the INSERT or UPDATE itself:
     # no refresh after a write, and no loading behind the back of a coroutine.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  (not ours to annotate)
+
+
+@event.listens_for(Mapper, "mapper_configured")
+def refuse_lazy_loading(mapper: Mapper[Any], model: type) -> None:
+    """Find at import what would else be found in production: a query nobody wrote.
+
+    Raises:
+        ArgumentError: A relationship would load when an attribute is merely read.
+    """
+    del model
+    for relationship in mapper.relationships:
+        if relationship.lazy in {"select", True}:
+            raise ArgumentError(
+                f"{relationship} would load lazily: write relationship(lazy='raise'), "
+                "and name it in queries that need it, with options(selectinload(...))"
+            )
 
 
 class Entity(Base):
