@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import httpx2
 import pytest
@@ -44,13 +45,14 @@ def server_url(database: str) -> str | None:
     return None
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip a test for want of something, or fail it under REQUIRE_SERVERS=1."""
+    pytest.fail(reason) if os.environ.get("REQUIRE_SERVERS") else pytest.skip(reason)
+
+
 def need_server(database: str) -> str:
-    """Return the URL of a server; without one, skip the test, or fail it under REQUIRE_SERVERS=1."""
-    url = server_url(database)
-    if url is None:
-        reason = f"no {database} server; {database.upper()}_URL may name one"
-        pytest.fail(reason) if os.environ.get("REQUIRE_SERVERS") else pytest.skip(reason)
-    return url
+    """Return the URL of a server, if there is one."""
+    return server_url(database) or missing(f"no {database} server; {database.upper()}_URL may name one")
 
 
 def clean_environment() -> dict[str, str]:
@@ -89,7 +91,18 @@ class Project:
         return (path for path in paths if not made_by_tools.search(path.relative_to(self.path).as_posix()))
 
 
-@pytest.fixture(params=[pytest.param(v, id=str(v), marks=pytest.mark.xdist_group(str(v))) for v in VARIANTS])
+def only(**answers: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Return the mark of a test that is about some variants: `only(database=("sqlite",))`, or all of them: `only()`."""
+    chosen = [v for v in VARIANTS if all(getattr(v, name) in values for name, values in answers.items())]
+    groups = [pytest.param(v, id=str(v), marks=pytest.mark.xdist_group(str(v))) for v in chosen]
+    return pytest.mark.parametrize("variant", groups, indirect=True)
+
+
+SERVERS = ("postgresql", "mysql")
+"""The databases that have a server."""
+
+
+@pytest.fixture(params=only().args[1])
 def variant(request: pytest.FixtureRequest) -> Variant:
     """Run the test for each variant, those of one variant in one process."""
     return request.param

@@ -1,6 +1,7 @@
 {% from "engine.jinja" import await with context %}
 """The start and the end of the service."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from app.database.engine import get_engine
 from app.database.startup import DatabaseNotReadyError, open_database
 from app.logs import configure_logging
 from app.settings import get_settings
+
+logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -29,6 +32,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         {{ await }}engine.dispose()
+        logger.info("Database: closed")
 
 
 class OneLineStartupError:

@@ -1,0 +1,1 @@
+"""Load, faults and races, on real servers: `make test-faults`."""

@@ -1,0 +1,66 @@
+"""Clients: many at once, and what they were told."""
+
+import concurrent.futures
+import contextlib
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+
+import anyio
+import httpx2
+
+POOL = {"DATABASE_POOL_SIZE": "5", "DATABASE_MAX_OVERFLOW": "10", "DATABASE_PREPARE_ON_STARTUP": "true"}
+"""A pool of 15 connections."""
+
+
+async def send(client: httpx2.AsyncClient, number: int, method: str, path: str, **options: object) -> Counter[int]:
+    """Send so many requests at once, and count the statuses."""
+    counts: Counter[int] = Counter()
+
+    async def one() -> None:
+        response = await client.request(method, path, **options)
+        counts[response.status_code] += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(number):
+            group.start_soon(one)
+    return counts
+
+
+def asynchronous(base: httpx2.Client) -> httpx2.AsyncClient:
+    """Return a client without limits for the same service."""
+    # No connection is used twice: uvicorn closes those on which a request has failed.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx2.AsyncClient(base_url=base.base_url, timeout=60, limits=limits)
+
+
+@contextlib.contextmanager
+def writers(client: httpx2.Client, number: int) -> Iterator[tuple[list[str], Counter[int], list[str]]]:
+    """Write users as fast as so many clients can; yield the acknowledged addresses, the statuses, the bodies of 5xx."""
+    acknowledged: list[str] = []
+    statuses: Counter[int] = Counter()
+    bodies: list[str] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        with httpx2.Client(base_url=client.base_url, timeout=30) as own:
+            while not stop.is_set():
+                email = f"{uuid.uuid4().hex}@example.com"
+                response = own.post("/api/v1/users", json={"email": email, "name": "x"})
+                statuses[response.status_code] += 1
+                if response.status_code == 201:
+                    acknowledged.append(email)
+                else:
+                    bodies.append(f"{response.text} {dict(response.headers)}")
+                    time.sleep(0.01)
+
+    with concurrent.futures.ThreadPoolExecutor(number) as pool:
+        running = [pool.submit(write) for _ in range(number)]
+        try:
+            yield acknowledged, statuses, bodies
+        finally:
+            stop.set()
+    for one in running:
+        one.result()

@@ -1,0 +1,232 @@
+"""More clients than connections, races for one value, bad requests, slow statements."""
+
+import concurrent.futures
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+
+from tests.conftest import SERVERS, Project, free_port, missing, only, serve
+from tests.databases import sql
+from tests.faults.load import POOL, asynchronous, send, writers
+from tests.variants import Variant
+
+pytestmark = pytest.mark.faults
+
+
+def test_more_clients_than_connections(stressed: Project, database_url: str, variant: Variant) -> None:
+    """200 clients (sync) or 500 (async) on 15 connections, with two dependencies: all are answered, liveness too."""
+    clients = 500 if variant.engine == "async" else 200
+
+    async def load(base: httpx2.Client) -> None:
+        async with asynchronous(base) as client:
+            slowest = 0.0
+
+            async def probe() -> None:
+                nonlocal slowest
+                while True:
+                    started = time.monotonic()
+                    assert (await client.get("/health/live")).status_code == 200
+                    slowest = max(slowest, time.monotonic() - started)
+                    await anyio.sleep(0.1)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(probe)
+                counts = await send(client, clients, "GET", "/stress/two")
+                group.cancel_scope.cancel()
+            assert counts == {200: clients}
+            assert slowest < 5
+
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        anyio.run(load, client)
+        assert client.get("/stress/pool").json() == 0
+
+
+def test_waiting_is_bounded(stressed: Project, database_url: str) -> None:
+    """Who waits longer than DATABASE_POOL_TIMEOUT gets 503 and Retry-After."""
+    variables = POOL | {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "1", "DATABASE_POOL_TIMEOUT": "0.5"}
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **variables) as (client, _):
+
+        async def load() -> None:
+            async with asynchronous(client) as other:
+                counts = await send(other, 10, "GET", "/stress/slow")
+                assert counts.keys() == {200, 503}
+
+        anyio.run(load)
+        assert client.get("/stress/slow").status_code == 200
+
+
+def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> None:
+    """After each kind of request, wanted or not, every connection is back."""
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        port = client.base_url.port
+
+        def abandon(path: str) -> None:
+            url = f"http://127.0.0.1:{port}{path}"
+            with contextlib.suppress(httpx2.TimeoutException), httpx2.stream("GET", url, timeout=0.3) as response:
+                next(response.iter_raw(100))
+
+        kinds = {"/stress/two": 200, "/stress/crash": 500, "/stress/refuse": 418, "/stress/nonsense": 500}
+
+        async def load() -> None:
+            async with asynchronous(client) as other:
+                for path, status in kinds.items():
+                    for _ in range(5):
+                        counts = await send(other, 100, "GET", path)
+                        assert counts == {status: 100}, path
+                counts = await send(other, 500, "GET", "/api/v1/products/x")
+                assert counts == {422: 500}
+
+        anyio.run(load)
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            list(pool.map(abandon, ["/stress/slow", "/stress/stream"] * 50))
+        deadline = time.monotonic() + 10
+        while client.get("/stress/pool").json() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert client.get("/stress/pool").json() == 0
+        assert idle_in_transaction(database_url) == 0
+        assert client.get("/stress/two").status_code == 200
+
+
+def idle_in_transaction(url: str) -> int:
+    """Return the number of connections to a PostgreSQL database that have left a transaction open."""
+    if not url.startswith("postgresql"):
+        return 0
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+    )
+    return sql(url, query)
+
+
+def test_written_is_readable(project: Project, database_url: str) -> None:
+    """1,000 pairs of write and read by 20 clients: each finds what it has written."""
+    with serve(project, DATABASE_URL=database_url, **POOL) as (client, _):
+
+        def pairs(number: int) -> list[int]:
+            with httpx2.Client(base_url=client.base_url, timeout=30) as own:
+                statuses = []
+                for turn in range(50):
+                    body = {"email": f"{number}-{turn}@example.com", "name": "x"}
+                    url = own.post("/api/v1/users", json=body).headers["Location"]
+                    statuses.append(own.get(url).status_code)
+                return statuses
+
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            statuses = [status for statuses in pool.map(pairs, range(20)) for status in statuses]
+        assert Counter(statuses) == {200: 1000}
+
+
+def test_one_email(project: Project, database_url: str) -> None:
+    """Two clients want one address at once, 100 times: one gets it, the other hears which field is taken."""
+    with (
+        serve(project, DATABASE_URL=database_url, **POOL) as (client, _),
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+    ):
+        for number in range(100):
+            body = {"email": f"{number}@example.com", "name": "x"}
+            responses = list(pool.map(lambda _, body=body: client.post("/api/v1/users", json=body), range(2)))
+            assert sorted(response.status_code for response in responses) == [201, 409]
+            [taken] = [response.json() for response in responses if response.status_code == 409]
+            assert taken["errors"][0]["loc"] == ["body", "email"]
+
+
+@only(database=SERVERS)
+def test_statement_timeout(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A statement that takes too long is cut off by the server: 503, and the connection is usable again."""
+    variables = POOL | {"DATABASE_STATEMENT_TIMEOUT": "1", "DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0"}
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **variables) as (client, _):
+        started = time.monotonic()
+        response = client.get("/stress/sleep")
+        assert time.monotonic() - started < 3
+        if response.status_code != 200:  # MySQL's sleep() returns 1 when it is cut off
+            assert response.status_code == 503
+            assert "Retry-After" in response.headers
+        assert client.get("/stress/two").status_code == 200
+        assert client.get("/stress/pool").json() == 0
+
+
+def test_schemathesis(stressed: Project, database_url: str) -> None:
+    """No request makes a 5xx, breaks the schema, or gets a status that is not documented."""
+    with serve(stressed, "--log-level", "warning", DATABASE_URL=database_url, **POOL) as (client, log):
+        url = f"{client.base_url}/openapi.json"
+        command = ["schemathesis", "run", url, "--checks", "all", "--max-examples", "60", "--seed", "1", "--no-color"]
+        stressed.run(*command)
+        assert "Traceback" not in log.read_text()
+
+
+@only(database=("sqlite",))
+def test_in_memory(project: Project, variant: Variant) -> None:
+    """A database in memory serves many clients: each acknowledged row is there."""
+    with serve(project, DATABASE_URL="sqlite://", **POOL) as (client, _):
+        with writers(client, 16) as (acknowledged, statuses, bodies):
+            time.sleep(2)
+        assert statuses.keys() == {201}, bodies[:3]
+        count, after = 0, {}
+        while True:
+            page = client.get("/api/v1/users", params={"limit": 100, **after}).json()
+            count += len(page["items"])
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        assert count == len(acknowledged)
+
+
+@only(database=("sqlite",))
+def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) -> None:
+    """16 clients write through 4 processes for 10 s: nobody hears that the database is locked."""
+    with serve(stressed, "--workers", "4", DATABASE_URL=database_url, **POOL) as (client, log):
+        with writers(client, 16) as (acknowledged, statuses, bodies):
+            time.sleep(10)
+        assert statuses.keys() == {201}, bodies[:3]
+        assert sql(database_url, "SELECT count(*) FROM users") == len(acknowledged)
+        assert "locked" not in log.read_text()
+
+
+@only(database=("postgresql",))
+def test_pgbouncer(stressed: Project, database_url: str, variant: Variant) -> None:
+    """Behind PgBouncer in transaction mode, every request is answered."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        missing("pgbouncer is not installed")
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    address = re.search(r"//(\w+)@([^:/]+):(\d+)/(\w+)", database_url)
+    assert address
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
+    folder.chmod(0o755)  # it does not run as root
+    (folder / "users").write_text(f'"{address[1]}" ""\n')
+    ini = folder / "pgbouncer.ini"
+    ini.write_text(
+        f"[databases]\n{address[4]} = host={address[2]} port={address[3]}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = trust\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n"
+        f"auth_file = {folder}/users\n"
+    )
+    user = ["setpriv", "--reuid=nobody", "--clear-groups", "--"] if os.geteuid() == 0 else []
+    bouncer = subprocess.Popen([*user, program, "--quiet", str(ini)])
+    try:
+        time.sleep(0.5)
+        assert bouncer.poll() is None, "PgBouncer did not start"
+        url = database_url.replace(f"@{address[2]}:{address[3]}", f"@127.0.0.1:{port}")
+        variables = POOL | {"DATABASE_PREPARE_ON_STARTUP": "false", "DATABASE_PGBOUNCER": "true"}
+        with serve(stressed, app="stress:app", DATABASE_URL=url, **variables) as (client, _):
+
+            async def load() -> None:
+                async with asynchronous(client) as other:
+                    for _ in range(6):
+                        assert await send(other, 40, "GET", "/stress/two") == {200: 40}
+                        assert await send(other, 40, "GET", "/api/v1/products") == {200: 40}
+
+            anyio.run(load)
+    finally:
+        bouncer.terminate()
+        bouncer.wait(10)
+        shutil.rmtree(folder)

