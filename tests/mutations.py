@@ -1,10 +1,14 @@
-"""Break the database layer of every variant in six ways, and see whether its own tests notice.
+"""Take the lines out that the guarantees rest on, one at a time, and see whether a test notices.
 
-    python -m tests.mutations
+    python -m tests.mutations           everything
+    python -m tests.mutations faults    only the second part
 
-prints a table, and fails when a fault was not noticed.
+First the database layer of every variant is broken in six ways, for the tests that its users get. Then, for each point
+of what a service withstands, the line is taken out that makes it so, for the one test that is about it. Both print a
+table, and fail when a fault was not noticed.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from cookiecutter.main import cookiecutter
@@ -20,9 +25,10 @@ from tests.conftest import MAIN, clean_environment
 from tests.variants import ROOT, VARIANTS, Variant, environment
 
 DEPENDENCY = "app/dependencies/database.py"
+Edit = Callable[[Path], None]
 
 
-def replace(name: str, pattern: str, replacement: str, count: int = 1) -> Callable[[Path], None]:
+def replace(name: str, pattern: str, replacement: str, count: int = 1) -> Edit:
     """Return a function that edits one file of a project; it fails where there is less to edit."""
 
     def edit(project: Path) -> None:
@@ -55,15 +61,143 @@ MUTATIONS = {
 }
 
 
+POINTS = {
+    1: "a 2xx means stored",
+    2: "nothing waits for ever",
+    3: "no connection leaks",
+    4: "the database goes away and comes back",
+    5: "starting is a race that everybody wins",
+    6: "the database is late or wrong",
+    7: "constraint violations are answers",
+    8: "SQLite for real",
+    9: "async traps cannot be met by accident",
+    10: "stopping is clean",
+    11: "behind PgBouncer",
+    12: "bounded by default",
+}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is taken out of one variant, and the test that is to notice."""
+
+    point: int
+    variant: str
+    test: str
+    """One of the generated project's own; with a slash before it, one of those in `tests/faults`."""
+
+    file: str
+    old: str
+    """Text that is replaced wherever it stands."""
+
+    new: str | None = None
+    """None: the lines with the text are taken out."""
+
+    def edit(self, project: Path) -> None:
+        """Make the cut; fail where there is nothing to cut."""
+        path = project / self.file
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        assert any(self.old in line for line in lines), self
+        if self.new is None:
+            lines = [line for line in lines if self.old not in line]
+        else:
+            lines = [line.replace(self.old, self.new) for line in lines]
+        path.write_text("".join(lines), encoding="utf-8")
+
+
+PG, MYSQL, SQLITE = (f"app/database/dialects/{name}.py" for name in ("postgresql", "mysql", "sqlite"))
+STARTUP, SCHEMA, ENV = "app/database/startup.py", "app/database/schema.py", "migrations/env.py"
+SESSION, PROBLEMS, MODEL = "app/database/session.py", "app/api/problems.py", "app/models/base.py"
+
+CUTS = [
+    Cut(1, "postgresql-async-alembic", "/test_killed_before_commit", DEPENDENCY, 'scope="function"', 'scope="request"'),
+    Cut(1, "mysql-sync-create_all", "test_commit_comes_before_the_answer",
+        DEPENDENCY, 'scope="function"', 'scope="request"'),
+    Cut(1, "sqlite-sync-alembic", "test_failure_of_commit", DEPENDENCY, "session.rollback()"),
+    Cut(2, "postgresql-sync-create_all", "/test_more_clients_than_connections",
+        DEPENDENCY, ", max_concurrency=get_capacity()", ""),
+    Cut(2, "postgresql-async-alembic", "/test_waiting_is_bounded",
+        DEPENDENCY, "get_settings().database_pool_timeout", "None"),
+    Cut(3, "postgresql-sync-alembic", "/test_no_leaks", DEPENDENCY, "session.close()", "pass"),
+    Cut(3, "mysql-async-alembic", "test_session_ends_with_its_request", SESSION, "close_resets_only=False"),
+    Cut(4, "postgresql-async-create_all", "/test_outage", PG, "except OSError", "except ZeroDivisionError"),
+    Cut(4, "mysql-sync-alembic", "/test_outage", PROBLEMS, "detail, headers=RETRY_AFTER", "detail"),
+    Cut(4, "postgresql-async-alembic", "/test_killed_before_commit",
+        "app/database/dialects/base.py", "error.connection_invalidated", "False"),
+    Cut(5, "postgresql-sync-create_all", "/test_race", SCHEMA, "dialect.lock_schema("),
+    Cut(5, "mysql-async-alembic", "/test_race", ENV, ".lock_schema("),
+    Cut(5, "sqlite-sync-alembic", "/test_race", ENV, "transactional_ddl=True", "transactional_ddl=False"),
+    Cut(5, "postgresql-async-create_all", "/test_race", STARTUP, "is not Fault.EXISTS", "is not None"),
+    Cut(5, "postgresql-async-alembic", "/test_race",
+        PG, "pg_try_advisory_lock(:key)", "pg_advisory_lock(:key) IS NOT NULL"),
+    Cut(5, "postgresql-sync-alembic", "/test_killed_while_preparing",
+        PG, "SET client_connection_check_interval = '1s'", "SELECT 1"),
+    Cut(6, "mysql-async-create_all", "/test_late_server", STARTUP, "{Fault.AWAY, Fault.BUSY}", "{Fault.BUSY}"),
+    Cut(6, "postgresql-async-alembic", "/test_refused", PG, '"28": Fault.LOGIN'),
+    Cut(6, "mysql-sync-alembic", "/test_refused", MYSQL, ": Fault.PRIVILEGE"),
+    Cut(6, "sqlite-async-alembic", "/test_failed_start", "app/main.py", "app.add_middleware(OneLineStartupError)"),
+    Cut(6, "postgresql-sync-alembic", "test_schema_of_other_code", SCHEMA, "if revision == head", "if True"),
+    Cut(7, "mysql-async-alembic", "/test_one_email",
+        PROBLEMS, "violation := dialect.violation(error)", "violation := None"),
+    Cut(7, "postgresql-async-alembic", "/test_schemathesis", "app/limits.py", "INTEGER = 2**31 - 1", "INTEGER = 2**63"),
+    Cut(8, "sqlite-sync-create_all", "/test_sqlite_writers", SQLITE, '"IMMEDIATE"', '"DEFERRED"'),
+    Cut(8, "sqlite-async-alembic", "test_readers_do_not_stop_writers", SQLITE, "mode = WAL", "mode = DELETE"),
+    Cut(8, "sqlite-sync-create_all", "test_orphans_are_refused", SQLITE, "PRAGMA foreign_keys = ON"),
+    Cut(8, "sqlite-sync-alembic", "/test_in_memory", SQLITE, '"pool_size": 1, ', ""),
+    Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "class_=OneTaskSession"),
+    Cut(9, "mysql-async-create_all", "test_lazy_loading_is_refused", MODEL, "@event.listens_for(Mapper"),
+    Cut(9, "mysql-async-alembic", "test_update", MODEL, '"eager_defaults": True', '"eager_defaults": False'),
+    Cut(10, "sqlite-async-alembic", "/test_stop_with_a_stream",
+        "Dockerfile", ', "--timeout-graceful-shutdown", "8"', ""),
+    Cut(10, "postgresql-sync-alembic", "/test_stop",
+        "Dockerfile", 'CMD ["uvicorn",', 'CMD ["sh", "-c", "$0 $@; true", "uvicorn",'),
+    Cut(10, "postgresql-async-alembic", "/test_stop", "app/lifespan.py", "engine.dispose()", "None"),
+    Cut(11, "postgresql-async-alembic", "/test_pgbouncer", PG, ', "statement_cache_size": 0', ""),
+    Cut(11, "postgresql-sync-create_all", "/test_pgbouncer", PG, ', "prepare_threshold": None', ""),
+    Cut(12, "postgresql-sync-alembic", "/test_statement_timeout", PG, "-c statement_timeout"),
+    Cut(12, "mysql-async-alembic", "/test_statement_timeout", MYSQL, 'f"/*M!100101'),
+    Cut(12, "sqlite-sync-alembic", "test_large_body", "app/main.py", "app.add_middleware(BodyLimit"),
+    Cut(12, "mysql-sync-alembic", "test_list_refuses", "app/schemas/base.py", ", le=limits.PAGE", ""),
+]  # fmt: skip
+
+
+def break_copy(project: Path, folder: str, edit: Edit) -> Path:
+    """Return a copy of a project with an edit."""
+    copy = Path(folder, project.name)
+    shutil.copytree(project, copy)
+    edit(copy)
+    return copy
+
+
+def run_own_tests(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a generated project."""
+    command = [environment(MAIN) / "bin" / "python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options]
+    return subprocess.run(command, cwd=project, env=clean_environment(), capture_output=True, text=True, check=False)
+
+
 def noticed(project: Path, name: str) -> bool:
     """Break a copy of a project, and tell whether its tests fail."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, project.name)
-        shutil.copytree(project, copy)
-        MUTATIONS[name](copy)
-        command = [environment(MAIN) / "bin" / "python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-        result = subprocess.run(command, cwd=copy, env=clean_environment(), capture_output=True, check=False)
-        return result.returncode == 1
+        return run_own_tests(break_copy(project, folder, MUTATIONS[name])).returncode == 1
+
+
+def words_of(project: Path, cut: Cut) -> str | None:
+    """Make a cut in a copy of a project; return what the test says of it, None when it passes."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = break_copy(project, folder, cut.edit)
+        if cut.test.startswith("/"):
+            command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-m", "faults", "-p", "no:cacheprovider"]
+            command += ["tests/faults", "-k", f"{cut.test.removeprefix('/')} and {cut.variant}"]
+            variables = clean_environment() | {"BROKEN_PROJECT": str(copy), "REQUIRE_SERVERS": "1"}
+            result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        else:
+            result = run_own_tests(copy, "-k", cut.test)
+        if result.returncode == 0:
+            return None
+        lines = re.findall(r"^E +(\S.*)$|^(Failed: .*)$", result.stdout, re.MULTILINE)
+        if result.returncode != 1 or not lines:
+            raise RuntimeError(f"{cut} was not tried:\n{result.stdout}\n{result.stderr}")
+        return "".join(lines[0])
 
 
 def bake(variant: Variant, folder: str) -> Path:
@@ -71,18 +205,37 @@ def bake(variant: Variant, folder: str) -> Path:
     return Path(cookiecutter(str(ROOT), no_input=True, output_dir=folder, extra_context=variant.answers))
 
 
-def main() -> int:
-    """Print the table, and return 1 when something was not noticed."""
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        projects = {variant: bake(variant, folder) for variant in VARIANTS}
+def try_mutations(projects: dict[Variant, Path]) -> bool:
+    """Print what the tests of each variant make of each fault; tell whether all were noticed."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         cells = {v: [pool.submit(noticed, projects[v], name) for name in MUTATIONS] for v in VARIANTS}
         rows = {variant: [cell.result() for cell in row] for variant, row in cells.items()}
     for number, name in enumerate(MUTATIONS, 1):
         print(number, name)
     print(" " * 28, *(f"{number:>8}" for number in range(1, len(MUTATIONS) + 1)))
-    for variant, cells in rows.items():
-        print(f"{variant!s:28}", *(f"{'noticed' if cell else 'MISSED':>8}" for cell in cells))
-    return 0 if all(map(all, rows.values())) else 1
+    for variant, row in rows.items():
+        print(f"{variant!s:28}", *(f"{'noticed' if cell else 'MISSED':>8}" for cell in row))
+    return all(map(all, rows.values()))
+
+
+def try_cuts(projects: dict[Variant, Path]) -> bool:
+    """Print what a test makes of each cut; tell whether all were noticed."""
+    found = True
+    for cut in CUTS:
+        [variant] = [variant for variant in VARIANTS if str(variant) == cut.variant]
+        words = words_of(projects[variant], cut)
+        found = found and words is not None
+        print(f"{cut.point:2} {POINTS[cut.point]}\n   without {cut.old} in {cut.variant}")
+        print(f"   {cut.test.removeprefix('/')}: {words or 'MISSED'}", flush=True)
+    return found
+
+
+def main() -> int:
+    """Print the tables, and return 1 when something was not noticed."""
+    with tempfile.TemporaryDirectory() as folder:
+        projects = {variant: bake(variant, folder) for variant in VARIANTS}
+        own = sys.argv[1:] == ["faults"] or try_mutations(projects)
+        return 0 if try_cuts(projects) and own else 1
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ COMMON = """
     tests/test_resources.py tests/test_session.py tests/test_settings.py tests/test_startup.py tests/test_users.py
 """.split()
 WITH = {
-    "sqlite": ["app/database/dialects/sqlite.py"],
+    "sqlite": ["app/database/dialects/sqlite.py", "tests/test_sqlite.py"],
     "postgresql": ["app/database/dialects/postgresql.py"],
     "mysql": ["app/database/dialects/mysql.py", "app/database/dialects/sqlite.py"],
     "alembic": [

@@ -55,7 +55,8 @@ def requirements() -> list[str]:
     lines = set()
     with tempfile.TemporaryDirectory() as folder:
         for variant in VARIANTS:
-            project = cookiecutter(str(ROOT), no_input=True, output_dir=folder, extra_context=variant.answers)
+            options = {"no_input": True, "accept_hooks": False, "output_dir": folder}
+            project = cookiecutter(str(ROOT), extra_context=variant.answers, **options)
             pyproject = tomllib.loads(Path(project, "pyproject.toml").read_text(encoding="utf-8"))
             lines |= {*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["dev"]}
     return sorted(lines)
