@@ -16,6 +16,19 @@ from app.dependencies.database import DatabaseSession
 from app.models.user import User
 
 router = APIRouter(prefix="/faults")
+{% if cookiecutter.database == "postgresql" %}
+DEFERRED = [
+    "CREATE TEMP TABLE deferred (id INTEGER UNIQUE DEFERRABLE INITIALLY DEFERRED)",
+    "INSERT INTO deferred VALUES (1), (1)",
+]
+{% elif cookiecutter.database == "sqlite" %}
+DEFERRED = [
+    "PRAGMA defer_foreign_keys = ON",
+    "CREATE TEMP TABLE parents (id INTEGER PRIMARY KEY)",
+    "CREATE TEMP TABLE children (parent_id INTEGER REFERENCES parents)",
+    "INSERT INTO children VALUES (1)",
+]
+{% endif %}
 
 
 def user(name: str) -> User:
@@ -53,6 +66,17 @@ async def store_what_violates_at_commit(session: DatabaseSession) -> None:
     session.add_all([user("twin"), user("twin")])
 
 
+{% if cookiecutter.database != "mysql" %}
+@router.post("/deferred", status_code=201)
+async def store_what_only_commit_refuses(session: DatabaseSession) -> None:
+    """Store a user, and a row whose constraint is deferred to COMMIT."""
+    session.add(user("deferred"))
+    await session.flush()
+    for statement in DEFERRED:
+        await session.execute(text(statement))
+
+
+{% endif %}
 @router.post("/half", status_code=201)
 async def commit_and_crash(session: DatabaseSession) -> None:
     """Commit one user, and fail after another."""

@@ -9,6 +9,9 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
+{% if cookiecutter.database != "mysql" %}
+from app.settings import get_settings
+{% endif %}
 from tests.client import Client
 from tests.journal import journal
 
@@ -84,6 +87,19 @@ async def test_failure_of_commit(client: Client, sessions: list[Session]) -> Non
     assert len({id(session) for session in sessions}) == 3
 
 
+{% if cookiecutter.database != "mysql" %}
+async def test_failure_of_commit_itself(started_client: Client) -> None:
+    """What only COMMIT finds is an error, too; the connection is as good as new."""
+    response = await started_client.post("/faults/deferred")
+    assert response.status_code == 409
+    for _ in range(get_settings().database_pool_size):  # each connection has its turn
+        response = await started_client.post(PATH, json=ADA)
+        assert response.status_code == 201
+        await started_client.delete(response.headers["Location"])
+    assert await emails(started_client) == []
+
+
+{% endif %}
 async def test_commit_in_a_route(client: Client) -> None:
     """A route may commit early: what comes later is a transaction of its own."""
     response = await client.post("/faults/half")
