@@ -7,7 +7,7 @@ ROUTES = '''
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 from fastapi import Depends, HTTPException
@@ -74,6 +74,17 @@ from app.models.user import User
         for _ in range(600):
             yield b"x" * 10_000
             await asyncio.sleep(0.05)
+
+    return StreamingResponse(parts())
+
+
+@app.get("/stress/late")
+{async_}def late(session: DatabaseSession) -> StreamingResponse:
+    {async_}def parts() -> {iterator}[bytes]:
+        {await_}session.execute(text("SELECT 1"))  # the request, and with it the session, is over
+        for _ in range(600):
+            yield b"x" * 10_000
+            {sleep}(0.05)
 
     return StreamingResponse(parts())
 
@@ -147,6 +158,7 @@ def add_stress(project: Path, database: str, engine: str) -> None:
         "async_": "async " if is_async else "",
         "await_": "await " if is_async else "",
         "sleep": "await asyncio.sleep" if is_async else "time.sleep",
+        "iterator": "AsyncIterator" if is_async else "Iterator",
         "sql_sleep": SLEEP[database],
     }
     (project / "stress.py").write_text(ROUTES.format(**words))
