@@ -6,13 +6,19 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio
 import httpx2
 
 POOL = {"DATABASE_POOL_SIZE": "5", "DATABASE_MAX_OVERFLOW": "10", "DATABASE_PREPARE_ON_STARTUP": "true"}
 """A pool of 15 connections."""
+
+
+def workers(number: int) -> tuple[str, ...]:
+    """Return the options of uvicorn for so many processes."""
+    # It kills a worker that has not answered it for 5 s, which an import may take where many start on few cores.
+    return ("--workers", str(number), "--timeout-worker-healthcheck", "60")
 
 
 async def send(client: httpx2.AsyncClient, number: int, method: str, path: str, **options: object) -> Counter[int]:
@@ -64,3 +70,11 @@ def writers(client: httpx2.Client, number: int) -> Iterator[tuple[list[str], Cou
             stop.set()
     for one in running:
         one.result()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    """Return once something is true; fail when it is not in so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {seconds} s"
+        time.sleep(0.05)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import SERVERS, Project, free_port, missing, only, serve
 from tests.databases import sql
-from tests.faults.load import POOL, asynchronous, send, writers
+from tests.faults.load import POOL, asynchronous, send, wait_for, workers, writers
 from tests.variants import Variant
 
 pytestmark = pytest.mark.faults
@@ -89,10 +89,7 @@ def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> Non
         anyio.run(load)
         with concurrent.futures.ThreadPoolExecutor(20) as pool:
             list(pool.map(abandon, ["/stress/slow", "/stress/stream", "/stress/late"] * 50))
-        deadline = time.monotonic() + 10
-        while client.get("/stress/pool").json() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert client.get("/stress/pool").json() == 0
+        wait_for(lambda: client.get("/stress/pool").json() == 0, 10)
         assert idle_in_transaction(database_url) == 0
         assert client.get("/stress/two").status_code == 200
 
@@ -183,7 +180,10 @@ def test_in_memory(project: Project, variant: Variant) -> None:
 @only(database=("sqlite",))
 def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) -> None:
     """16 clients write through 4 processes for 10 s: nobody hears that the database is locked."""
-    with serve(stressed, "--workers", "4", DATABASE_URL=database_url, **POOL) as (client, log):
+    with serve(stressed, *workers(4), DATABASE_URL=database_url, **POOL) as (
+        client,
+        log,
+    ):
         with writers(client, 16) as (acknowledged, statuses, bodies):
             time.sleep(10)
         assert statuses.keys() == {201}, bodies[:3]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import SERVERS, Project, only, serve
 from tests.databases import kill_sessions, sql
-from tests.faults.load import POOL, writers
+from tests.faults.load import POOL, wait_for, writers
 from tests.faults.proxy import Proxy
 from tests.variants import Variant
 
@@ -37,7 +37,7 @@ def test_outage(stressed: Project, database_url: str, variant: Variant) -> None:
             proxy.open()
             time.sleep(0.2)
             assert client.get("/api/v1/users", params={"limit": 1}).status_code == 200
-            assert client.get("/health/ready").status_code == 200
+            wait_for(lambda: client.get("/health/ready").status_code == 200, 5)
             time.sleep(1)
             for connection in list(proxy.sockets):
                 with contextlib.suppress(OSError):
@@ -72,6 +72,7 @@ def test_killed_before_commit(stressed: Project, database_url: str, variant: Var
     with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             running = [pool.submit(client.post, f"/stress/write?name=n{number}&seconds=4") for number in range(10)]
+            wait_for(lambda: client.get("/stress/pool").json() == 10, 3)
             time.sleep(0.5)
             kill_sessions(database_url)
             assert [one.result().status_code for one in running] == [503] * 10

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from sqlalchemy import make_url
 
 from tests.conftest import MAIN, SERVERS, Project, clean_environment, free_port, need_server, only, serve
 from tests.databases import drop_databases, kill_sessions, sql
-from tests.faults.load import POOL
+from tests.faults.load import POOL, wait_for, workers
 from tests.faults.proxy import Proxy
 from tests.faults.stress import CONCURRENTLY
 from tests.variants import Variant, environment
@@ -43,13 +42,28 @@ def test_race(stressed: Project, database_url: str, variant: Variant, tmp_path: 
 
 def test_workers(stressed: Project, database_url: str) -> None:
     """`uvicorn --workers 8` on an empty server."""
-    with serve(stressed, "--workers", "8", DATABASE_URL=database_url, **POOL) as (client, log):
-        deadline = time.monotonic() + 60
-        while log.read_text().count("startup complete") < 8:
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+    with serve(stressed, *workers(8), DATABASE_URL=database_url, **POOL) as (client, log):
+        wait_for(lambda: log.read_text().count("startup complete") == 8, 60)
         assert client.get("/api/v1/users").status_code == 200
         assert not re.search("ERROR|Traceback", log.read_text())
+
+
+def prepare(project: Project, url: str) -> subprocess.Popen[str]:
+    """Start to prepare a database."""
+    command = [environment(MAIN) / "bin" / "python", "-m", "app.database", "prepare"]
+    variables = clean_environment() | {"DATABASE_URL": url}
+    return subprocess.Popen(command, cwd=project.path, env=variables, stderr=subprocess.PIPE, text=True)
+
+
+def line_with(process: subprocess.Popen[str], words: str) -> str:
+    """Wait until a process says these words; return the line."""
+    assert process.stderr
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if words in line:
+            return line
+    pytest.fail(f"{words!r} is not in:\n{''.join(lines)}")
 
 
 @only(migrations=("alembic",))  # create_all is over in a moment
@@ -63,16 +77,10 @@ def test_killed_while_preparing(stressed: Project, database_url: str, variant: V
         f'"""Slow."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
     )
     migration.write_text(text)
-    command = [environment(MAIN) / "bin" / "python", "-m", "app.database", "prepare"]
-    variables = clean_environment() | {"DATABASE_URL": database_url}
-    process = subprocess.Popen(
-        command, cwd=stressed.path, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr
-    next(line for line in process.stderr if b"Running upgrade" in line)
-    time.sleep(0.5)
-    process.kill()
-    process.communicate()
+    with prepare(stressed, database_url) as process:
+        line_with(process, "Running upgrade")
+        time.sleep(0.5)
+        process.kill()
     migration.write_text(text.replace(line, "pass"))
     if variant.database == "mysql":  # it has no way to notice a dead client before the statement ends
         kill_sessions(database_url, "%sleep(60)%")
@@ -86,12 +94,15 @@ def test_late_server(stressed: Project, database_url: str, variant: Variant) -> 
     address = re.search(r"@([^:/]+):(\d+)", database_url)
     assert address
     proxy = Proxy(address[1], int(address[2]))
-    timer = threading.Timer(4, proxy.open)
-    timer.start()
     url = database_url.replace(address[0], f"@127.0.0.1:{proxy.port}")
-    output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=url)
-    assert output.count("waiting 30 s at most") == 1
-    assert "ready in" in output
+    with prepare(stressed, url) as process:
+        lines = [line_with(process, "waiting 30 s at most")]
+        time.sleep(3)
+        proxy.open()
+        lines += process.stderr
+    assert process.returncode == 0
+    assert "ready in" in lines[-1]
+    assert not any("waiting" in line for line in lines[1:])
 
 
 @pytest.fixture
