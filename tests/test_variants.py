@@ -78,6 +78,13 @@ def test_lint(project: Project) -> None:
     project.run("ruff", "format", "--check", "--no-cache")
 
 
+@pytest.mark.parametrize("length", [88, 100, 120])
+def test_line_length(project: Project, length: int) -> None:
+    """No line is wrapped, or joined, by another length: a fork may choose it."""
+    project.run("ruff", "check", "--no-cache", "--config", f"line-length={length}")
+    project.run("ruff", "format", "--check", "--no-cache", "--config", f"line-length={length}")
+
+
 def test_types(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     """It is strictly typed; what is known of the libraries is shared between variants."""
     project.run("mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))

@@ -35,32 +35,47 @@ class Settings(BaseSettings):
         "the password: `@` is `%40`, `/` is `%2F`, `:` is `%3A`, `%` is `%25`."
     )
     database_pool_size: int = Field(
-        default=5, ge=1, description="Connections that a process keeps open."
+        default=5,
+        ge=1,
+        description="Connections that a process keeps open.",
     )
     database_max_overflow: int = Field(
-        default=10, ge=0, description="Connections it may open beyond those."
+        default=10,
+        ge=0,
+        description="Connections it may open beyond those.",
     )
     database_pool_timeout: float = Field(
-        default=30, gt=0, description="How long a request waits for a connection."
+        default=30,
+        gt=0,
+        description="How long a request waits for a connection.",
     )
     database_pool_recycle: int = Field(
-        default=3600, ge=-1, description="Age at which one is replaced; -1: never."
+        default=3600,
+        ge=-1,
+        description="Age at which one is replaced; -1: never.",
     )
     database_pool_pre_ping: bool = Field(
-        default=True, description="Test a connection each time it is taken."
+        default=True,
+        description="Test a connection each time it is taken.",
     )
     database_echo: bool = Field(default=False, description="Log every statement.")
     database_echo_pool: bool = Field(
-        default=False, description="Log what the pool does."
+        default=False,
+        description="Log what the pool does.",
     )
     database_hide_parameters: bool = Field(
-        default=True, description="Leave values out of that log and of errors."
+        default=True,
+        description="Leave values out of that log and of errors.",
     )
     database_statement_timeout: float = Field(
-        default=15, gt=0, description="How long one statement, or lock, may take."
+        default=15,
+        gt=0,
+        description="How long one statement, or lock, may take.",
     )
     database_startup_timeout: float = Field(
-        default=30, ge=0, description="How long startup waits for the server."
+        default=30,
+        ge=0,
+        description="How long startup waits for the server.",
     )
     database_prepare_on_startup: bool = Field(
         default=False,

@@ -35,7 +35,9 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 
 
 def drop_indexes_with_their_tables(
-    migration_context: Any, revision: Any, directives: list[MigrationScript]
+    migration_context: Any,
+    revision: Any,
+    directives: list[MigrationScript],
 ) -> None:
     """Take out what goes by itself: MySQL would not drop an index of a foreign key."""
     del migration_context, revision
@@ -44,11 +46,9 @@ def drop_indexes_with_their_tables(
             continue
         operations = directive.downgrade_ops.ops
         dropped = {op.table_name for op in operations if isinstance(op, DropTableOp)}
-        directive.downgrade_ops.ops = [
-            op
-            for op in operations
-            if not (isinstance(op, ModifyTableOps) and op.table_name in dropped)
-        ]
+        for op in tuple(operations):
+            if isinstance(op, ModifyTableOps) and op.table_name in dropped:
+                operations.remove(op)
 
 
 def configure({{ "database_url: URL, " if cookiecutter.database == "mysql" }}**options: Any) -> None:

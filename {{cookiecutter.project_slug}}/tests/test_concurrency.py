@@ -42,9 +42,8 @@ async def together(
     return await asyncio.gather(*requests)
 {% else %}
     with ThreadPoolExecutor(number) as pool:
-        requests = [
-            pool.submit(client.request, method, path, json=body) for _ in range(number)
-        ]
+        send = client.request
+        requests = [pool.submit(send, method, path, json=body) for _ in range(number)]
         return [request.result() for request in requests]
 {% endif %}
 

@@ -85,7 +85,8 @@ async def test_full_last_page(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "after=0", "after=2147483648", "a=1"]
+    "query",
+    ["limit=0", "limit=101", "limit=x", "after=0", "after=2147483648", "a=1"],
 )
 async def test_list_refuses(client: Client, path: str, query: str) -> None:
     """A page has bounds, and a misspelt parameter is not ignored."""
@@ -158,7 +159,8 @@ async def test_impossible_id(client: Client, path: str, key: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x" * 101, "a\x00b", "\ud800", None, 1, True, ["x"], {}]
+    "name",
+    ["", "x" * 101, "a\x00b", "\ud800", None, 1, True, ["x"], {}],
 )
 async def test_impossible_name(client: Client, path: str, name: object) -> None:
     """No text that the column cannot hold reaches the database."""

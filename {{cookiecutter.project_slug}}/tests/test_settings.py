@@ -60,7 +60,10 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_one_line(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    words: str,
 ) -> None:
     """A wrong setting ends the process with one line, which keeps the value secret."""
     monkeypatch.setenv(name, value)

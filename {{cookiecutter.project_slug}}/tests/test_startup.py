@@ -75,9 +75,8 @@ async def test_second_start(
     """A start that finds everything in place changes nothing."""
     await open_database(empty_engine, prepare=True, patience=5)
     async with empty_engine.begin() as connection:
-        await connection.execute(
-            text("INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada')")
-        )
+        row = "INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada')"
+        await connection.execute(text(row))
     caplog.set_level("INFO", "app")
     await open_database(empty_engine, prepare=True, patience=5)
     assert "the database is there" in caplog.text
@@ -181,7 +180,8 @@ def test_failed_command_is_one_line(
 
 
 def test_commands(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`check` fails and says what helps; it succeeds after `prepare`."""
     settings = Settings(database_url=new_url())

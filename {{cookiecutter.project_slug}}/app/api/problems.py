@@ -46,7 +46,7 @@ class InvalidField(BaseModel):
     """One thing that is wrong with a request."""
 
     loc: list[str | int] = Field(
-        description="Where: `body`, `query` or `path`, then the names that lead to it."
+        description="Where: `body`, `query` or `path`, then the names that lead to it.",
     )
     msg: str = Field(description="What is wrong, for a person.")
     type: str = Field(description="What is wrong, for a program.")
@@ -61,7 +61,8 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong this time.")
     instance: str = Field(description="The path of the request.")
     errors: list[InvalidField] | None = Field(
-        default=None, description="The fields that are to blame."
+        default=None,
+        description="The fields that are to blame.",
     )
 
 
@@ -137,7 +138,11 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     """
     assert isinstance(error, RequestValidationError)  # noqa: S101
     errors = [
-        InvalidField(loc=list(item["loc"]), msg=item["msg"], type=item["type"])
+        InvalidField(
+            loc=list(item["loc"]),
+            msg=item["msg"],
+            type=item["type"],
+        )
         for item in error.errors()[:MOST_ERRORS]
     ]
     detail = "The request does not fit the schema."
@@ -157,7 +162,11 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     dialect = dialect_of(get_settings().database_url)
     if violation := dialect.violation(error):
         errors = [
-            InvalidField(loc=["body", name], msg=violation.message, type=violation.type)
+            InvalidField(
+                loc=["body", name],
+                msg=violation.message,
+                type=violation.type,
+            )
             for name in violation.fields
         ]
         what = " and ".join(violation.fields) or "A value"

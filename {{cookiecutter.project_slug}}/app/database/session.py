@@ -40,10 +40,8 @@ def one_at_a_time(name: str) -> Any:
         if self.user is task:  # one of these methods calls another
             return await method(self, *args, **kwargs)
         if self.user is not None:
-            raise InvalidRequestError(
-                f"{name}() while another task uses this session: "
-                "give each task a session of its own"
-            )
+            what = "another task uses this session: give each task a session of its own"
+            raise InvalidRequestError(f"{name}() while {what}")
         self.user = task
         try:
             return await method(self, *args, **kwargs)

@@ -28,12 +28,16 @@ class Timestamp(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
+        self,
+        value: datetime | None,
+        dialect: Dialect,
     ) -> datetime | None:
         return value if value is None else value.astimezone(UTC)
 
     def process_result_value(
-        self, value: datetime | None, dialect: Dialect
+        self,
+        value: datetime | None,
+        dialect: Dialect,
     ) -> datetime | None:
         if value is None:
             return None
@@ -105,8 +109,13 @@ class Entity(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
     created_at: Mapped[datetime] = mapped_column(
-        Timestamp, server_default=now(), sort_order=1
+        Timestamp,
+        server_default=now(),
+        sort_order=1,
     )
     updated_at: Mapped[datetime] = mapped_column(
-        Timestamp, server_default=now(), onupdate=now(), sort_order=1
+        Timestamp,
+        server_default=now(),
+        onupdate=now(),
+        sort_order=1,
     )

@@ -23,6 +23,6 @@ class Product(Entity):
     name: Mapped[str] = mapped_column(String(limits.NAME))
     description: Mapped[str | None] = mapped_column(String(limits.DESCRIPTION))
     price: Mapped[Decimal] = mapped_column(
-        Numeric(limits.PRICE_DIGITS, limits.PRICE_DECIMALS)
+        Numeric(limits.PRICE_DIGITS, limits.PRICE_DECIMALS),
     )
     quantity: Mapped[int]

@@ -39,5 +39,5 @@ class Page(Output, Generic[Item]):
 
     items: list[Item]
     next: Identifier | None = Field(
-        description="Pass it as `after` for the next page; null on the last one."
+        description="Pass it as `after` for the next page; null on the last one.",
     )

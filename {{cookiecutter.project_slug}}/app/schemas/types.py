@@ -60,7 +60,9 @@ Identifier = Annotated[int, Field(ge=1, le=limits.INTEGER)]
 """The number of a row."""
 
 Quantity = Annotated[
-    int, Field(ge=0, le=limits.INTEGER), BeforeValidator(not_text_nor_boolean)
+    int,
+    Field(ge=0, le=limits.INTEGER),
+    BeforeValidator(not_text_nor_boolean),
 ]
 
 Price = Annotated[
