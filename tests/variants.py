@@ -6,6 +6,7 @@ installs what the generated projects declare, taken from the projects themselves
 """
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]["pythons"]
 UV = (sys.executable, "-m", "uv")
 
 
