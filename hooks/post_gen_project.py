@@ -19,9 +19,11 @@ if not os.path.exists(".env"):  # that of an existing project holds its owner's 
     with open(".env.example", "rb") as example, open(".env", "wb") as env:
         env.write(example.read())
 
+{% if cookiecutter._commit is not defined %}{# cruft renders into a temporary folder, too #}
 print(f"""
 Next:
     cd {os.getcwd()}
     make test
     make run     and open http://127.0.0.1:8000/docs
 """)
+{% endif %}
