@@ -1,6 +1,6 @@
 {% from "engine.jinja" import engine with context %}
 {% call engine() %}
-"""Products: create, list, read, change and delete."""
+"""Products: create, list, read, delete and change."""
 
 from typing import Annotated, Any
 
@@ -62,6 +62,17 @@ async def read_product(product_id: Identifier, session: DatabaseSession) -> Prod
     return await get_or_404(session, Product, product_id)
 
 
+@router.delete(
+    "/{product_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(404, 409),
+)
+async def delete_product(product_id: Identifier, session: DatabaseSession) -> None:
+    """Delete a product."""
+    product = await get_or_404(session, Product, product_id, lock=True)
+    await session.delete(product)
+
+
 @router.patch(
     "/{product_id}",
     response_model=ProductRead,
@@ -78,15 +89,4 @@ async def update_product(
         setattr(product, field, value)
     await session.flush()
     return product
-
-
-@router.delete(
-    "/{product_id}",
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(404, 409),
-)
-async def delete_product(product_id: Identifier, session: DatabaseSession) -> None:
-    """Delete a product."""
-    product = await get_or_404(session, Product, product_id, lock=True)
-    await session.delete(product)
 {% endcall %}

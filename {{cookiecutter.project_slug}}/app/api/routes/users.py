@@ -1,6 +1,6 @@
 {% from "engine.jinja" import engine with context %}
 {% call engine() %}
-"""Users: create, list, read, change and delete."""
+"""Users: create, list, read, delete and change."""
 
 from typing import Annotated, Any
 
@@ -54,6 +54,17 @@ async def read_user(user_id: Identifier, session: DatabaseSession) -> User:
     return await get_or_404(session, User, user_id)
 
 
+@router.delete(
+    "/{user_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(404, 409),
+)
+async def delete_user(user_id: Identifier, session: DatabaseSession) -> None:
+    """Delete a user."""
+    user = await get_or_404(session, User, user_id, lock=True)
+    await session.delete(user)
+
+
 @router.patch(
     "/{user_id}",
     response_model=UserRead,
@@ -70,15 +81,4 @@ async def update_user(
         setattr(user, field, value)
     await session.flush()
     return user
-
-
-@router.delete(
-    "/{user_id}",
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(404, 409),
-)
-async def delete_user(user_id: Identifier, session: DatabaseSession) -> None:
-    """Delete a user."""
-    user = await get_or_404(session, User, user_id, lock=True)
-    await session.delete(user)
 {% endcall %}
