@@ -102,7 +102,7 @@ def test_documentation(app: FastAPI) -> None:
             ("PATCH", one): write | {"200", "404", "409"},
             ("DELETE", one): {"204", "404", "409", "422", "503"},
         }
-    assert documented == expected
+    assert documented | expected == documented  # there may be further routes
 
 
 def test_documented_form(app: FastAPI) -> None:

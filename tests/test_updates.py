@@ -1,0 +1,217 @@
+"""Updates: what cruft makes of each variant, and of a service that its team has edited since."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_cookies.plugin import Cookies
+
+from tests import team
+from tests.conftest import Project
+from tests.variants import ROOT, VARIANTS, Variant
+
+NOT_ITS_FILES = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "examples")
+PROJECT = "{{cookiecutter.project_slug}}"
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+
+
+def run(folder: Path, *command: str, status: int = 0) -> str:
+    """Run a command in a folder, and return its output."""
+    result = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
+    return result.stdout
+
+
+def cruft(folder: Path, *arguments: str, status: int = 0) -> str:
+    """Run cruft in a folder."""
+    return run(folder, sys.executable, "-m", "cruft", *arguments, status=status)
+
+
+def commit(folder: Path) -> None:
+    """Commit all that is in a folder."""
+    run(folder, "git", "add", "--all")
+    run(folder, "git", *IDENTITY, "commit", "--quiet", "--message", "Change")
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """Return a repository with a copy of the template."""
+    copy = tmp_path / "template"
+    shutil.copytree(ROOT, copy, ignore=NOT_ITS_FILES)
+    run(copy, "git", "init", "--quiet")
+    commit(copy)
+    return copy
+
+
+def create(template: Path, answers: dict[str, str]) -> Path:
+    """Return a new service, as cruft creates it, in a repository of its own."""
+    folder = template.parent / "services"
+    folder.mkdir()
+    cruft(folder, "create", str(template), "--no-input", "--extra-context", json.dumps(answers))
+    [service] = folder.iterdir()
+    run(service, "git", "init", "--quiet")
+    commit(service)
+    return service
+
+
+def update(service: Path, **answers: str) -> str:
+    """Update a service, with other answers or with the same ones."""
+    other = ("--variables-to-update", json.dumps(answers)) if answers else ()
+    return cruft(service, "update", "--skip-apply-ask", *other)
+
+
+def assert_merged(service: Path, output: str) -> None:
+    """Check that nothing is left to be done by hand."""
+    status = run(service, "git", "status", "--porcelain")
+    assert not re.search(r"^(U.|.U|\?\?|AA|DD) ", status, re.MULTILINE), output + status
+    text = run(service, "git", "diff", "--check", "HEAD")
+    assert not text, text
+
+
+def assert_same(service: Path, expected: Path) -> None:
+    """Check that a service is what a bake makes; `.env` is its owner's."""
+    ignored = {".cruft.json", ".env"}
+    found = {path.relative_to(service).as_posix(): path for path in service.rglob("*") if path.is_file()}
+    found = {name: path for name, path in found.items() if not name.startswith(".git/") and name not in ignored}
+    names = {path.relative_to(expected).as_posix() for path in expected.rglob("*") if path.is_file()}
+    assert found.keys() == names - ignored
+    for name, path in found.items():
+        assert path.read_bytes() == (expected / name).read_bytes(), name
+
+
+OPPOSITES = [
+    {"sqlite": "postgresql", "postgresql": "mysql", "mysql": "sqlite"},
+    {"async": "sync", "sync": "async"},
+    {"alembic": "create_all", "create_all": "alembic"},
+]
+
+
+def test_cruft(template: Path, variant: Variant, cookies_session: Cookies) -> None:
+    """Cruft creates what Cookiecutter does, finds nothing to update, and turns it into another variant, wholly."""
+    service = create(template, variant.answers)
+    assert_same(service, cookies_session.bake(extra_context=variant.answers).project_path)
+    assert "Next" not in cruft(service, "check") + cruft(service, "diff", "--exit-code")
+    other = {name: opposite[answer] for (name, answer), opposite in zip(vars(variant).items(), OPPOSITES, strict=True)}
+    update(service, **other)
+    assert_same(service, cookies_session.bake(extra_context=variant.answers | other).project_path)
+
+
+def test_awkward_answers(template: Path) -> None:
+    """Answers with quotes come through an update as they were."""
+    text = "Bob's \"best\" \\ 'API' \\\" $HOME %s # \U0001f680"
+    service = create(template, {"project_name": text, "description": text, "author": text, "project_slug": "a"})
+    before = (service / "pyproject.toml").read_text(encoding="utf-8")
+    team.replace(template / PROJECT / "README.md", ("## Practice\n", "## Good practice\n"))
+    commit(template)
+    cruft(service, "check", status=1)
+    assert_merged(service, update(service))
+    assert (service / "pyproject.toml").read_text(encoding="utf-8") == before
+    assert "## Good practice\n" in (service / "README.md").read_text(encoding="utf-8")
+
+
+def change(template: Path, number: int) -> list[tuple[str, str]]:
+    """Change the template near what the team has edited; return which words are now in which file."""
+    project = template / PROJECT
+    setting = f"database_extra_{number}"
+    team.replace(
+        project / "app" / "settings.py",
+        ("    @property\n    def for_migrations", f'    {setting}: int = Field(default=0, description="Extra.")\n\n    @property\n    def for_migrations'),
+    )
+    team.replace(
+        project / "README.md",
+        ("## Practice\n\n", f"## Practice\n\n- Advice {number}.\n"),
+        ('  ("DATABASE_POOL_SIZE"', f'  ("{setting.upper()}", "0", "Extra."),\n  ("DATABASE_POOL_SIZE"'),
+    )
+    team.replace(project / ".env.example", ("\nDATABASE_POOL_SIZE", f"\n{setting.upper()}=0\nDATABASE_POOL_SIZE"))
+    team.replace(
+        project / "app" / "api" / "routes" / "products.py",
+        ('"""Change the fields that are sent', f'"""Change ({number}) the fields that are sent'),
+    )
+    team.replace(project / "app" / "models" / "product.py", ("is sold", f"is ({number}) sold"))
+    (project / "app" / f"new_{number}.py").write_text(f'"""New module {number}."""\n', encoding="utf-8")
+    commit(template)
+    return [
+        ("app/settings.py", setting),
+        ("README.md", f"Advice {number}"),
+        (".env.example", setting.upper()),
+        ("app/api/routes/products.py", f"Change ({number})"),
+        ("app/models/product.py", f"is ({number}) sold"),
+        (f"app/new_{number}.py", f"New module {number}"),
+    ]
+
+
+OURS = [("README.md", "The warehouse team"), ("app/models/product.py", "barcode"), (".env", "somewhere.else")]
+
+
+@pytest.mark.parametrize("variant", [VARIANTS[0]], ids=str)
+def test_update(template: Path, variant: Variant) -> None:
+    """Changes of the template reach an edited service as a merge: the first ones, and later ones in another clone."""
+    service = create(template, variant.answers)
+    team.edit(service, variant.engine, variant.migrations)
+    commit(service)
+    expected = list(OURS)
+    for number in (1, 2):
+        expected += change(template, number)
+        assert "out of date" in cruft(service, "check", status=1)
+        assert_merged(service, update(service))
+        for name, words in expected:
+            assert words in (service / name).read_text(encoding="utf-8"), (name, words)
+        cruft(service, "check")
+        commit(service)
+        clone = template.parent / f"clone-{number}"
+        run(template.parent, "git", "clone", "--quiet", service.as_uri(), str(clone))
+        shutil.copy(service / ".env", clone)
+        service = clone
+    Project(service, variant).run("pytest", "-q", "-p", "no:cacheprovider")
+
+
+def test_conflict(template: Path) -> None:
+    """A line that both have changed is marked, and neither version of it is lost."""
+    service = create(template, {})
+    team.replace(service / "app" / "models" / "product.py", ("is sold", "is sold by us"))
+    commit(service)
+    team.replace(template / PROJECT / "app" / "models" / "product.py", ("is sold", "is for sale"))
+    team.replace(template / PROJECT / "README.md", ("## Practice\n", "## Good practice\n"))
+    commit(template)
+    update(service)
+    assert "UU app/models/product.py" in run(service, "git", "status", "--porcelain")
+    text = (service / "app" / "models" / "product.py").read_text(encoding="utf-8")
+    assert text.index("<<<<<<< ours") < text.index("sold by us") < text.index("for sale") < text.index(">>>>>>> theirs")
+    assert "## Good practice\n" in (service / "README.md").read_text(encoding="utf-8")
+
+
+SWITCHES = [
+    (Variant("sqlite", "async", "alembic"), {"engine": "sync"}),
+    (Variant("postgresql", "sync", "alembic"), {"engine": "async"}),
+    (Variant("sqlite", "async", "create_all"), {"migrations": "alembic"}),
+    (Variant("sqlite", "sync", "alembic"), {"database": "postgresql"}),
+]
+
+
+@pytest.mark.parametrize(("variant", "answers"), SWITCHES, ids=lambda value: "-".join(vars(value).values()) if isinstance(value, Variant) else "".join(value.values()))
+def test_switch(
+    template: Path, variant: Variant, answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An edited service changes an answer as a merge, and its tests pass after what its README asks for."""
+    service = create(template, variant.answers)
+    team.edit(service, variant.engine, variant.migrations)
+    commit(service)
+    assert_merged(service, update(service, **answers))
+    project = Project(service, Variant(**vars(variant) | answers))
+    mypy = ("mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
+    if "engine" in answers:
+        output = project.run(*mypy, status=1)
+        assert set(re.findall(r"^([\w/]+\.py):", output, re.MULTILINE)) == team.OWN_CODE.keys()
+        team.rewrite(service, variant.engine, answers["engine"])
+    if "migrations" in answers:
+        ...
+    project.run("ruff", "check", "--no-cache")
+    project.run("ruff", "format", "--check", "--no-cache")
+    project.run(*mypy)
+    project.run("pytest", "-q", "-p", "no:cacheprovider")
