@@ -118,31 +118,26 @@ def test_awkward_answers(template: Path) -> None:
 def change(template: Path, number: int) -> list[tuple[str, str]]:
     """Change the template near what the team has edited; return which words are now in which file."""
     project = template / PROJECT
-    setting = f"database_extra_{number}"
-    team.replace(
-        project / "app" / "settings.py",
-        ("    @property\n    def for_migrations", f'    {setting}: int = Field(default=0, description="Extra.")\n\n    @property\n    def for_migrations'),
-    )
-    team.replace(
-        project / "README.md",
-        ("## Practice\n\n", f"## Practice\n\n- Advice {number}.\n"),
-        ('  ("DATABASE_POOL_SIZE"', f'  ("{setting.upper()}", "0", "Extra."),\n  ("DATABASE_POOL_SIZE"'),
-    )
-    team.replace(project / ".env.example", ("\nDATABASE_POOL_SIZE", f"\n{setting.upper()}=0\nDATABASE_POOL_SIZE"))
-    team.replace(
-        project / "app" / "api" / "routes" / "products.py",
-        ('"""Change the fields that are sent', f'"""Change ({number}) the fields that are sent'),
-    )
-    team.replace(project / "app" / "models" / "product.py", ("is sold", f"is ({number}) sold"))
-    (project / "app" / f"new_{number}.py").write_text(f'"""New module {number}."""\n', encoding="utf-8")
+    setting, before, after = f"database_extra_{number}", "!" * (number - 1), "!" * number
+    field = f'    {setting}: int = Field(default=0, description="Extra.")\n'
+    place = "\n    @property\n    def for_migrations"
+    team.replace(project / "app" / "settings.py", (place, field + place))
+    row, place = f'  ("{setting.upper()}", "0", "Extra."),\n', '  ("DATABASE_POOL_SIZE"'
+    team.replace(project / "README.md", (place, row + place), ("## Practice\n\n", f"## Practice\n\n- Be {number}.\n"))
+    place = "DATABASE_POOL_SIZE"
+    team.replace(project / ".env.example", (place, f"{setting.upper()}=0\n{place}"))
+    routes, sentence = project / "app" / "api" / "routes" / "products.py", "and only those"
+    team.replace(routes, (f"{sentence}{before}.", f"{sentence}{after}."))
+    team.replace(project / "app" / "models" / "product.py", (f"is sold{before}.", f"is sold{after}."))
+    (project / "app" / f"new_{number}.py").write_text(f'"""Module {number}."""\n', encoding="utf-8")
     commit(template)
     return [
         ("app/settings.py", setting),
-        ("README.md", f"Advice {number}"),
+        ("README.md", f"Be {number}"),
         (".env.example", setting.upper()),
-        ("app/api/routes/products.py", f"Change ({number})"),
-        ("app/models/product.py", f"is ({number}) sold"),
-        (f"app/new_{number}.py", f"New module {number}"),
+        ("app/api/routes/products.py", f"{sentence}{after}"),
+        ("app/models/product.py", f"is sold{after}"),
+        (f"app/new_{number}.py", f"Module {number}"),
     ]
 
 
@@ -186,15 +181,24 @@ def test_conflict(template: Path) -> None:
     assert "## Good practice\n" in (service / "README.md").read_text(encoding="utf-8")
 
 
-SWITCHES = [
-    (Variant("sqlite", "async", "alembic"), {"engine": "sync"}),
-    (Variant("postgresql", "sync", "alembic"), {"engine": "async"}),
-    (Variant("sqlite", "async", "create_all"), {"migrations": "alembic"}),
-    (Variant("sqlite", "sync", "alembic"), {"database": "postgresql"}),
-]
+def move_to_alembic(project: Project, existing: str, fresh: str) -> None:
+    """Do what the README of a service asks for: a migration for what the team has added, a mark in each database."""
+    project.run("python", "-m", "app.database", "prepare", DATABASE_URL=fresh)
+    project.run("alembic", "revision", "--autogenerate", "--message", "barcode", DATABASE_URL=fresh)
+    project.run("alembic", "stamp", "head", DATABASE_URL=existing)
+    project.run("python", "-m", "app.database", "check", DATABASE_URL=existing)
+    assert "No new upgrade operations" in project.run("alembic", "check", DATABASE_URL=existing)
 
 
-@pytest.mark.parametrize(("variant", "answers"), SWITCHES, ids=lambda value: "-".join(vars(value).values()) if isinstance(value, Variant) else "".join(value.values()))
+SWITCHES = {
+    "engine-sync": (Variant("sqlite", "async", "alembic"), {"engine": "sync"}),
+    "engine-async": (Variant("postgresql", "sync", "alembic"), {"engine": "async"}),
+    "migrations-alembic": (Variant("sqlite", "async", "create_all"), {"migrations": "alembic"}),
+    "database-postgresql": (Variant("sqlite", "sync", "alembic"), {"database": "postgresql"}),
+}
+
+
+@pytest.mark.parametrize(("variant", "answers"), SWITCHES.values(), ids=SWITCHES.keys())
 def test_switch(
     template: Path, variant: Variant, answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -202,15 +206,19 @@ def test_switch(
     service = create(template, variant.answers)
     team.edit(service, variant.engine, variant.migrations)
     commit(service)
+    existing, fresh = (f"sqlite:///{template.parent}/{name}.db" for name in ("existing", "fresh"))
+    if variant.database == "sqlite":
+        Project(service, variant).run("python", "-m", "app.database", "prepare", DATABASE_URL=existing)
     assert_merged(service, update(service, **answers))
+    assert "somewhere.else" in (service / ".env").read_text(encoding="utf-8")
     project = Project(service, Variant(**vars(variant) | answers))
     mypy = ("mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
     if "engine" in answers:
         output = project.run(*mypy, status=1)
-        assert set(re.findall(r"^([\w/]+\.py):", output, re.MULTILINE)) == team.OWN_CODE.keys()
+        assert set(re.findall(r"^([\w/]+\.py):", output, re.MULTILINE)) == team.OWN_CODE.keys(), output
         team.rewrite(service, variant.engine, answers["engine"])
     if "migrations" in answers:
-        ...
+        move_to_alembic(project, existing, fresh)
     project.run("ruff", "check", "--no-cache")
     project.run("ruff", "format", "--check", "--no-cache")
     project.run(*mypy)
