@@ -51,6 +51,7 @@ def test_awkward_text(cookies: Cookies, text: str) -> None:
     assert pyproject["tool"]["app"]["title"] == text
     assert pyproject["project"]["description"] == text
     assert pyproject["project"]["authors"] == [{"name": text}]
+    assert answers.items() <= pyproject["tool"]["template"]["answers"].items()
     project.run("ruff", "check", "--no-cache")
     project.run("ruff", "format", "--check", "--no-cache")
     if text in {AWKWARD["injection"], AWKWARD["emoji"]}:  # the others differ in the file alone that was just read

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,20 @@ def test_cruft(template: Path, variant: Variant, cookies_session: Cookies) -> No
     other = {name: opposite[answer] for (name, answer), opposite in zip(vars(variant).items(), OPPOSITES, strict=True)}
     update(service, **other)
     assert_same(service, cookies_session.bake(extra_context=variant.answers | other).project_path)
+
+
+def test_link(template: Path, cookies_session: Cookies) -> None:
+    """A project that was made without cruft records enough for cruft to take over."""
+    service = shutil.copytree(cookies_session.bake().project_path, template.parent / "service")
+    record = tomllib.loads((service / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["template"]
+    run(template, "git", "tag", f"v{record['version']}")
+    options = ("--no-input", "--checkout", f"v{record['version']}", "--extra-context", json.dumps(record["answers"]))
+    cruft(service, "link", str(template), *options)
+    cruft(service, "check")
+    cruft(service, "diff", "--exit-code")
+    assert json.loads((service / ".cruft.json").read_text(encoding="utf-8"))["context"]["cookiecutter"].items() >= (
+        record["answers"].items()
+    )
 
 
 def test_awkward_answers(template: Path) -> None:
