@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: new-project test test-faults test-mutations benchmark
+.PHONY: new-project examples test test-faults test-mutations benchmark picture
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py
+
+examples: .venv/.new-project  ## generate every variant into examples/, to look at
+	@$(BIN)/python -m tests.examples >/dev/null
+	@ls -d examples/*
 
 test: .venv/.test  ## generate every variant and verify it; REQUIRE_SERVERS=1: a missing server is a failure
 	@$(BIN)/python -m tests.variants
@@ -21,6 +25,9 @@ test-mutations: .venv/.test  ## break the database layer of every variant, and s
 
 benchmark: .venv/.new-project  ## measure what a bake costs
 	@$(BIN)/python benchmarks/bake.py
+
+picture: .venv/.new-project  ## draw what `make new-project` asks, for the README
+	@$(BIN)/python docs/answers.py
 
 .venv/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
