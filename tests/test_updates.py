@@ -105,7 +105,8 @@ def test_cruft(template: Path, variant: Variant, cookies_session: Cookies) -> No
 
 def test_link(template: Path, cookies_session: Cookies) -> None:
     """A project that was made without cruft records enough for cruft to take over."""
-    service = shutil.copytree(cookies_session.bake().project_path, template.parent / "service")
+    made = cookies_session.bake(extra_context=Variant("postgresql", "sync", "create_all").answers).project_path
+    service = shutil.copytree(made, template.parent / "service")
     record = tomllib.loads((service / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["template"]
     run(template, "git", "tag", f"v{record['version']}")
     options = ("--no-input", "--checkout", f"v{record['version']}", "--extra-context", json.dumps(record["answers"]))
