@@ -57,7 +57,7 @@ def need_server(database: str) -> str:
 
 def clean_environment() -> dict[str, str]:
     """Return the environment without what belongs to this run, or to somebody's service."""
-    ours = ("DATABASE_", "TEST_DATABASE_", "PYTEST_", "MAKE", "VIRTUAL_ENV")
+    ours = ("DATABASE_", "LOG_", "OTEL_", "TEST_DATABASE_", "PYTEST_", "MAKE", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 

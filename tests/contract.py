@@ -47,5 +47,6 @@ def check_problem(response: httpx2.Response, status: int) -> None:
     problem = response.json()
     assert problem["status"] == status
     assert problem["instance"] == response.url.path
+    assert problem["request_id"] == response.headers["X-Request-ID"]
     assert {"type", "title", "detail"} < problem.keys()
     assert bool(problem.get("errors")) == (status in {409, 422})

@@ -1,5 +1,6 @@
 """Each variant, as it is rendered: its files, its style and types, its own suite, and the service itself."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -13,15 +14,17 @@ from tests.variants import Variant
 COMMON = """
     .dockerignore .env .env.example .gitignore Dockerfile Makefile README.md compose.yaml pyproject.toml
     requirements.txt app/__init__.py app/api/__init__.py app/api/body_limit.py app/api/problems.py app/api/queries.py
-    app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py
-    app/database/__init__.py app/database/__main__.py app/database/dialects/__init__.py
+    app/api/request_id.py app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py
+    app/api/routes/users.py app/database/__init__.py app/database/__main__.py app/database/dialects/__init__.py
     app/database/dialects/base.py app/database/engine.py app/database/schema.py app/database/session.py
-    app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py app/lifespan.py app/limits.py
-    app/logs.py app/main.py app/models/__init__.py app/models/base.py app/models/product.py app/models/user.py
-    app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
-    app/settings.py tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py tests/server.py
-    tests/test_concurrency.py tests/test_health.py tests/test_models.py tests/test_problems.py tests/test_products.py
-    tests/test_resources.py tests/test_session.py tests/test_settings.py tests/test_startup.py tests/test_users.py
+    app/database/slow_queries.py app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py
+    app/lifespan.py app/limits.py app/logs.py app/main.py app/models/__init__.py app/models/base.py
+    app/models/product.py app/models/user.py app/schemas/__init__.py app/schemas/base.py app/schemas/product.py
+    app/schemas/types.py app/schemas/user.py app/settings.py app/telemetry.py tests/__init__.py tests/client.py
+    tests/conftest.py tests/faults.py tests/journal.py tests/server.py tests/test_concurrency.py tests/test_health.py
+    tests/test_logs.py tests/test_models.py tests/test_problems.py tests/test_products.py tests/test_request_id.py tests/test_resources.py
+    tests/test_session.py tests/test_settings.py tests/test_slow_queries.py tests/test_startup.py
+    tests/test_telemetry.py tests/test_users.py
 """.split()
 WITH = {
     "sqlite": ["app/database/dialects/sqlite.py", "tests/test_sqlite.py"],
@@ -130,9 +133,11 @@ def test_service(project: Project, database_url: str, variant: Variant) -> None:
     assert "run `python -m app.database prepare`" in output
     assert "Traceback" not in output
     assert "ready in" in project.run(*command, "prepare", DATABASE_URL=database_url)
-    with serve(project, DATABASE_URL=database_url, DATABASE_PREPARE_ON_STARTUP="false") as (client, log):
+    settings = {"DATABASE_URL": database_url, "DATABASE_PREPARE_ON_STARTUP": "false", "LOG_FORMAT": "json"}
+    with serve(project, **settings) as (client, log):
         check_contract(client)
         text = log.read_text()
+    assert all("message" in json.loads(line) for line in text.splitlines())
     for word in ("Traceback", "ERROR", "secret"):
         assert word not in text
     if variant.migrations == "alembic":

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import telemetry
 from app.database.engine import get_engine
 from app.database.startup import DatabaseNotReadyError, open_database
 from app.logs import configure_logging
@@ -29,6 +30,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             prepare=settings.database_prepare_on_startup,
             patience=settings.database_startup_timeout,
         )
+        if telemetry.is_on():
+            telemetry.observe_database(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
         yield
     finally:
         {{ await }}engine.dispose()

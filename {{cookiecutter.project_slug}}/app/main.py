@@ -5,11 +5,13 @@ import tomllib
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app import limits
+from app import limits, telemetry
 from app.api.body_limit import BodyLimit
 from app.api.problems import install_problems
+from app.api.request_id import install_request_id
 from app.api.routes import health, products, users
 from app.lifespan import OneLineStartupError, lifespan
+from app.logs import configure_logging, has_server_log
 from app.settings import ROOT
 
 
@@ -28,14 +30,19 @@ def create_app() -> FastAPI:
         version=pyproject["project"]["version"],
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
+        # Its logs would be sent with what exceptions say, which may be secret.
+        telemetry={"auto_configure": telemetry.is_on(), "logs": False},
     )
     app.add_middleware(BodyLimit, most=limits.BODY)
     app.add_middleware(OneLineStartupError)
     install_problems(app)
+    install_request_id(app)
     app.include_router(health.router)
     app.include_router(products.router, prefix="/api/v1")
     app.include_router(users.router, prefix="/api/v1")
     return app
 
 
+if has_server_log():  # before the server's first line; otherwise when it starts
+    configure_logging()
 app = create_app()

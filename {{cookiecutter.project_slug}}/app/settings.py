@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, ValidationError
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The project's folder."""
 
 DatabaseURL = Annotated[URL, NoDecode, PlainValidator(parse_url)]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class Settings(BaseSettings):
@@ -67,6 +68,9 @@ class Settings(BaseSettings):
         default=True,
         description="Leave values out of that log and of errors.",
     )
+    database_slow_query: float = Field(
+        default=0, ge=0, description="Log statements that take longer; 0: none."
+    )
     database_statement_timeout: float = Field(
         default=15,
         gt=0,
@@ -80,6 +84,12 @@ class Settings(BaseSettings):
     database_prepare_on_startup: bool = Field(
         default=False,
         description="Create or upgrade the database at startup; false: only verify.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="`json`: each line of the log is an object."
+    )
+    log_level: Annotated[Level, BeforeValidator(str.upper)] = Field(
+        default="INFO", description="Leave less important lines out of the log."
     )
 {% if cookiecutter.database == "postgresql" %}
     database_pgbouncer: bool = Field(

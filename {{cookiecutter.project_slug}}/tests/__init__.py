@@ -11,7 +11,7 @@ from tests.server import new_url
 
 Settings.model_config["env_file"] = None
 for name in list(os.environ):
-    if name.upper().startswith("DATABASE_"):
+    if name.upper().startswith(("DATABASE_", "LOG_", "OTEL_")):
         del os.environ[name]
 os.environ["DATABASE_URL"] = new_url().render_as_string(hide_password=False)
 os.environ["DATABASE_PREPARE_ON_STARTUP"] = "true"

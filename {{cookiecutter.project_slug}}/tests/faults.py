@@ -4,7 +4,9 @@
 
 {% if cookiecutter.engine == "async" %}
 import asyncio
+import logging
 {% else %}
+import logging
 import time
 {% endif %}
 from typing import Annotated
@@ -12,9 +14,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import text
 
-from app.dependencies.database import DatabaseSession
+from app.dependencies.database import DatabaseSession, count_waiting
 from app.models.user import User
 
+logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/faults")
 {% if cookiecutter.database == "postgresql" %}
 DEFERRED = [
@@ -115,10 +118,24 @@ async def use_two_dependencies(
 
 
 @router.get("/hold")
-async def hold_a_session(session: DatabaseSession) -> None:
-    """Keep a session for a while."""
+async def hold_a_session(session: DatabaseSession) -> int:
+    """Keep a session for a while; return how many requests then wait for theirs."""
     del session
     await asyncio.sleep(0.25)
+    return count_waiting()
+
+
+@router.get("/log")
+async def log_with_a_session(session: DatabaseSession) -> None:
+    """Write to the log, where a route with a session runs."""
+    del session
+    logger.warning("a line")
+
+
+@router.get("/log-in-a-thread")
+def log_in_a_thread() -> None:
+    """Write to the log from a thread, in either engine."""
+    logger.warning("a line")
 
 
 @router.get("/statement")

@@ -84,6 +84,16 @@ async def test_waiting_too_long(
     assert {response.status_code for response in responses} == {200}
 
 
+async def test_waiting_is_counted(started_client: Client) -> None:
+    """It is known how many requests wait for a session, and then that none does."""
+    number = capacity() + 2
+    responses = await together(started_client, number, "GET", "/faults/hold")
+    counts = [response.json() for response in responses]
+    assert (max(counts), min(counts)) == (2, 0)
+    assert database.count_waiting() == 0
+    assert not database.places
+
+
 async def test_one_of_two(started_client: Client) -> None:
     """Of requests that want the same address at once, one gets it."""
     responses = await together(started_client, 8, "POST", "/api/v1/users", ADA)

@@ -26,9 +26,11 @@ async def test_problem(
     assert response.status_code == status
     assert response.headers["Content-Type"] == "application/problem+json"
     problem = response.json()
-    assert problem.keys() == {"type", "title", "status", "detail", "instance"}
+    names = "type title status detail instance request_id"
+    assert problem.keys() == set(names.split())
     assert problem["status"] == status
     assert problem["instance"] == path
+    assert problem["request_id"] == response.headers["X-Request-ID"]
 
 
 async def test_failure_keeps_secrets(client: Client) -> None:

@@ -147,6 +147,7 @@ async def test_not_found(client: Client, path: str, method: str) -> None:
         "status": 404,
         "detail": f"There is no {path[8:-1]} 2147483647.",
         "instance": f"{path}/2147483647",
+        "request_id": response.headers["X-Request-ID"],
     }
 
 

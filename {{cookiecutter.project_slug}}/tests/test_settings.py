@@ -48,6 +48,8 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_POOL_SIZE", "many", "valid integer"),
         ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
         ("DATABASE_ECHO", "maybe", "valid boolean"),
+        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("LOG_LEVEL", "loud", "'DEBUG'"),
         ("DATABASE_URL", "s3cret", "no database URL"),
         ("DATABASE_URL", "oracle://ada:s3cret@host/name", "oracle is not used here"),
         ("DATABASE_URL", f"{URL.partition(':')[0]}+x://a:s3cret@b", "driver must be"),
@@ -73,6 +75,12 @@ def test_one_line(
     assert name in str(caught.value)
     assert words in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_level_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level may be written as uvicorn's are."""
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    assert Settings().log_level == "DEBUG"  # type: ignore[call-arg]
 
 
 def test_missing_url(monkeypatch: pytest.MonkeyPatch) -> None:

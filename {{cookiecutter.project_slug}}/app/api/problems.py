@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from app.database.dialects import Fault, describe, dialect_of
+from app.logs import request_id
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What went wrong this time.")
     instance: str = Field(description="The path of the request.")
+    request_id: str = Field(
+        description="The `X-Request-ID` of this answer, as in the log."
+    )
     errors: list[InvalidField] | None = Field(
         default=None,
         description="The fields that are to blame.",
@@ -94,6 +98,7 @@ def problem(
         status=code,
         detail=detail,
         instance=request.url.path,
+        request_id=request_id.get(),
         errors=errors,
     )
     return ProblemResponse(content.model_dump(exclude_none=True), code, headers)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
+from app.database.slow_queries import log_slow_queries
 from app.settings import Settings, get_settings
 
 
@@ -37,6 +38,12 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     options["connect_args"] = dialect.connect_args(settings)
     engine = create_async_engine(settings.database_url, **options)
     dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+    if settings.database_slow_query:
+        log_slow_queries(
+            engine{{ ".sync_engine" if cookiecutter.engine == "async" }},
+            settings.database_slow_query,
+            hide_parameters=settings.database_hide_parameters,
+        )
     return engine
 
 

@@ -26,6 +26,14 @@ from app.database.engine import get_capacity
 from app.database.session import get_session_factory
 from app.settings import get_settings
 
+places: set[asyncio.Timeout] = set()
+"""One for each request that has a session, or waits for it."""
+
+
+def count_waiting() -> int:
+    """Return how many requests wait for their session."""
+    return sum(place.when() is not None for place in list(places))
+
 
 async def get_queue_timeout() -> AsyncIterator[asyncio.Timeout]:
     """Limit the time that a request waits for its session.
@@ -34,6 +42,7 @@ async def get_queue_timeout() -> AsyncIterator[asyncio.Timeout]:
         TimeoutError: SQLAlchemy's own, as if it had waited in the pool.
     """
     timeout = asyncio.timeout(get_settings().database_pool_timeout)
+    places.add(timeout)
     try:
         async with timeout:
             yield timeout
@@ -41,6 +50,8 @@ async def get_queue_timeout() -> AsyncIterator[asyncio.Timeout]:
         if not timeout.expired():
             raise
         raise PoolTimeoutError("too many requests wait for a connection") from None
+    finally:
+        places.discard(timeout)
 
 
 QueueTimeout = Annotated[asyncio.Timeout, Depends(get_queue_timeout, scope="function")]

@@ -1,0 +1,64 @@
+"""The id of a request: in its answer, in each line of the log, and in problems."""
+
+import re
+from uuid import uuid4
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import telemetry
+from app.logs import request_id
+
+HEADER = b"x-request-id"
+SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")
+"""What is taken over from a client: it ends up in logs and headers."""
+
+
+def new_id() -> str:
+    """Return an id that no other request has."""
+    return uuid4().hex
+
+
+class RequestID:
+    """Gives each request an id: the one that it brings, if that is sane, or a new one.
+
+    Nothing takes the id away again: the server logs failures after this has returned.
+    Each request is handled in a task of its own, and the id ends with that.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.new_id = telemetry.current_trace_id if telemetry.is_on() else new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        current = b""
+        for name, value in scope["headers"]:
+            if name == HEADER:
+                current = value
+        if not SANE.fullmatch(current):
+            current = self.new_id().encode()
+        request_id.set(current.decode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (HEADER, current)]
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+def install_request_id(app: FastAPI) -> None:
+    """Give each request to `app` an id.
+
+    This is around all of it: what `add_middleware` adds does not see an answer 500.
+    """
+    build = app.build_middleware_stack
+
+    def build_middleware_stack() -> ASGIApp:
+        return RequestID(build())
+
+    app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
