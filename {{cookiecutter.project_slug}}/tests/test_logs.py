@@ -1,3 +1,4 @@
+{% from "engine.jinja" import engine with context %}
 """The log: one form for all lines, an object each where programs read, no passwords."""
 
 import json
@@ -150,13 +151,12 @@ def test_json() -> None:
     assert (entry["level"], entry["logger"]) == ("WARNING", "app")
 
 
-def test_uvicorn(started_client: Client, tmp_path: Path) -> None:
-    """Under uvicorn, each line is an object; those of a request have its id."""
-    del started_client  # it has made the database, and drops it
-    (tmp_path / "crash.py").write_text(CRASH)
+def serve_a_crash(folder: Path) -> list[str]:
+    """Let uvicorn run the service, and crash one request; return the log."""
+    (folder / "crash.py").write_text(CRASH)
     command = [sys.executable, "-m", "uvicorn", "crash:app", "--port", "0"]
     with subprocess.Popen(  # noqa: S603
-        [*command, "--app-dir", str(tmp_path)],
+        [*command, "--app-dir", str(folder)],
         cwd=ROOT,
         env=os.environ | {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO"},
         stdout=subprocess.PIPE,
@@ -175,6 +175,14 @@ def test_uvicorn(started_client: Client, tmp_path: Path) -> None:
                     urllib.request.urlopen(request)  # noqa: S310
                 caught.value.close()
                 process.terminate()
+        return lines
+{% call engine() %}
+
+
+async def test_uvicorn(started_client: Client, tmp_path: Path) -> None:
+    """Under uvicorn, each line is an object; those of a request have its id."""
+    del started_client  # it has made the database, and drops it
+    lines = serve_a_crash(tmp_path)
     assert "s3cret" not in "".join(lines)
     entries = [json.loads(line) for line in lines]
     assert "Started server process" in entries[0]["message"]
@@ -182,3 +190,4 @@ def test_uvicorn(started_client: Client, tmp_path: Path) -> None:
     assert (access["logger"], access["request_id"]) == ("uvicorn.access", "ada")
     assert (failure["logger"], failure["request_id"]) == ("uvicorn.error", "ada")
     assert "RuntimeError: postgresql://ada:***@host/name" in failure["exception"]
+{% endcall %}

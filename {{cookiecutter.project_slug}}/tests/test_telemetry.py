@@ -100,9 +100,10 @@ def test_packages_are_missing(
     [line] = caplog.messages
     assert ENDPOINT in line
     assert "pip install '.[telemetry]'" in line
+{% call engine() %}
 
 
-def test_on(started_client: Client, received: dict[str, bytes]) -> None:
+async def test_on(started_client: Client, received: dict[str, bytes]) -> None:
     """With an endpoint, it gets traces and metrics; the request has its trace's id."""
     del started_client  # it has made the database, and drops it
     trace_id = run(REQUEST, **{ENDPOINT: received["url"].decode()})
@@ -119,7 +120,6 @@ def test_on(started_client: Client, received: dict[str, bytes]) -> None:
     ):
         assert name.encode() in measures
     assert "/v1/logs" not in received
-{% call engine() %}
 
 
 async def test_spans(started_client: Client) -> None:
