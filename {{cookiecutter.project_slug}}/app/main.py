@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from app import limits, telemetry
 from app.api.body_limit import BodyLimit
 from app.api.problems import install_problems
-from app.api.request_id import install_request_id
+from app.api.request_id import RequestID
 from app.api.routes import health, products, users
 from app.lifespan import OneLineStartupError, lifespan
 from app.logs import configure_logging, has_server_log
@@ -35,8 +35,8 @@ def create_app() -> FastAPI:
     )
     app.add_middleware(BodyLimit, most=limits.BODY)
     app.add_middleware(OneLineStartupError)
+    app.add_middleware(RequestID)  # the last one added is around the others
     install_problems(app)
-    install_request_id(app)
     app.include_router(health.router)
     app.include_router(products.router, prefix="/api/v1")
     app.include_router(users.router, prefix="/api/v1")

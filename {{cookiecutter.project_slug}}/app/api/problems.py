@@ -189,7 +189,9 @@ async def on_database_error(request: Request, error: Exception) -> Response:
 async def on_unexpected_error(request: Request, error: Exception) -> Response:
     """Answer a fault of the service; the server logs the traceback."""
     detail = "The service has failed to handle this request."
-    return problem(request, status.HTTP_500_INTERNAL_SERVER_ERROR, detail)
+    code = status.HTTP_500_INTERNAL_SERVER_ERROR
+    # This answer does not pass through the middleware that gives others their id.
+    return problem(request, code, detail, headers={"X-Request-ID": request_id.get()})
 
 
 def unavailable(request: Request, detail: str) -> ProblemResponse:

@@ -3,7 +3,6 @@
 import re
 from secrets import token_hex
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
@@ -49,16 +48,3 @@ class RequestID:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
-
-
-def install_request_id(app: FastAPI) -> None:
-    """Give each request to `app` an id.
-
-    This is around all of it: what `add_middleware` adds does not see an answer 500.
-    """
-    build = app.build_middleware_stack
-
-    def build_middleware_stack() -> ASGIApp:
-        return RequestID(build())
-
-    app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
