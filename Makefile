@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: new-project examples test test-faults test-mutations benchmark picture
+.PHONY: new-project examples test test-faults test-mutations benchmark picture check hooks
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py
@@ -28,6 +28,13 @@ benchmark: .venv/.new-project  ## measure what a bake costs
 
 picture: .venv/.new-project  ## draw what `make new-project` asks, for the README
 	@$(BIN)/python docs/answers.py
+
+check: .venv/.test  ## check what a commit would be refused for, in all files that git knows
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files
+
+hooks: .venv/.test  ## check each commit before it is made
+	chmod +x .githooks/pre-commit
+	git config core.hooksPath .githooks
 
 .venv/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'

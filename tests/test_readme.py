@@ -53,7 +53,7 @@ def test_tree() -> None:
     project = ROOT / "{{cookiecutter.project_slug}}"
     tree = README.partition("my-api/\n")[2].partition("```")[0]
     for line in tree.splitlines():
-        for name in re.findall(r"([\w.]+(?:/|\.\w+)|Makefile|Dockerfile)(?=  |$)", line):
+        for name in re.findall(r"([\w.-]+(?:/|\.\w+)|Makefile|Dockerfile)(?=  |$)", line):
             assert (project / name).exists() or (project / "app" / name).exists(), name
 
 

@@ -1,0 +1,276 @@
+"""The gates of the generated project: its hooks, its golden rules, and its CI; and the hooks of the template."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pytest_cookies.plugin import Cookies
+from ruamel.yaml import YAML
+
+from tests.conftest import MAIN, Project, clean_environment
+from tests.variants import ROOT, UV, Variant, environment
+
+CONFIGURATION = ".pre-commit-config.yaml"
+URL = "postgresql://ada:hunter2@db.example.com/shop"  # pragma: allowlist secret
+ROUTE = "app/api/routes/products.py"
+PIN = re.compile(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+
+@dataclass
+class Repository:
+    """A copy of a project in a repository of its own, all of it staged."""
+
+    path: Path
+
+    def run(self, *command: str, status: int = 0, **variables: str) -> str:
+        """Run a command; return its output, and fail on another status."""
+        result = subprocess.run(
+            command,
+            cwd=self.path,
+            env=clean_environment() | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull} | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
+        return result.stdout
+
+    def write(self, name: str, text: str) -> None:
+        """Add a line to a file, or make it, and stage it."""
+        path = self.path / name
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+        self.run("git", "add", "--force", name)
+
+    def pre_commit(self, *arguments: str, status: int = 0, **variables: str) -> str:
+        """Run pre-commit with the tools of the project's environment."""
+        binaries = environment(MAIN) / "bin"
+        path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+        return self.run(str(binaries / "pre-commit"), "run", *arguments, status=status, PATH=path, **variables)
+
+
+def repository(source: Path, target: Path) -> Repository:
+    """Return a copy of a project, in a repository of its own."""
+    ours = shutil.ignore_patterns("__pycache__", ".*_cache", "*.db*", ".coverage*")
+    copy = Repository(Path(shutil.copytree(source, target / source.name, ignore=ours)))
+    copy.run("git", "init", "--quiet", "--initial-branch=main")
+    copy.run("git", "config", "user.name", "Ada")
+    copy.run("git", "config", "user.email", "ada@example.com")
+    copy.run("git", "add", "--all")
+    return copy
+
+
+@pytest.fixture
+def copy(cookies: Cookies, tmp_path: Path) -> Repository:
+    """Return the default project, in a repository of its own."""
+    return repository(cookies.bake().project_path, tmp_path)
+
+
+def test_hooks(project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A project that was just generated passes its own hooks, and they change nothing."""
+    copy = repository(project.path, tmp_path)
+    cache = str(tmp_path_factory.getbasetemp() / "mypy")
+    output = copy.pre_commit("--all-files", MYPY_CACHE_DIR=cache)
+    hooks = YAML(typ="safe").load(copy.path / CONFIGURATION)["repos"][0]["hooks"]
+    assert len(re.findall(r"(Passed|Skipped)$", output, re.MULTILINE)) == len(hooks)
+    # There is no lock yet, and no .env is committed.
+    assert re.findall(r"^(\S+) .*Skipped$", output, re.MULTILINE) == ["uv.lock,", "no"]
+    assert copy.run("git", "diff", "--name-only") == ""
+    tracked = copy.run("git", "ls-files", "--eol")
+    assert not re.search(r"w/(crlf|mixed)", tracked)
+
+
+REFUSED = {
+    "style": ("app/new.py", '"""New."""\nimport os\n', "ruff-check", "F401"),
+    "format": ("app/new.py", '"""New."""\n\nx  =  1\n', "ruff-format", "1 file would be reformatted"),
+    "types": ("app/new.py", '"""New."""\n\nnumber: int = "1"\n', "mypy", "Incompatible types"),
+    "query": (ROUTE, "session.query(Product)\n", "query", "write select(), and pass it to session.scalars()"),
+    "toml": ("new.toml", "x = = 1\n", "toml", "new.toml"),
+    "yaml": ("new.yaml", "x: [1\n", "yaml", "new.yaml"),
+    "large": ("large.bin", "x" * 600_000, "large-files", "large.bin (586 KB) exceeds 500 KB"),
+    "env": (".env", "\n", "env", ".env holds secrets"),
+    "password": (".env.example", f"URL={URL}\n", "secrets", ".env.example"),
+    "key": ("app/new.py", 'KEY = "AKIA' + 'IOSFODNN7EXAMPL1"\n', "secrets", "AWS Access Key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "hook", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_hook_refuses(copy: Repository, name: str, text: str, hook: str, words: str) -> None:
+    """Each hook refuses what it is there to refuse, and names it."""
+    copy.write(name, text)
+    assert words in copy.pre_commit(hook, "--all-files", status=1)
+
+
+def test_lock(copy: Repository) -> None:
+    """A lock is followed by pyproject.toml, or refused."""
+    copy.run(*UV, "lock", "--quiet")
+    copy.run("git", "add", "uv.lock")
+    for hook in ("lock", "large-files", "secrets", "toml"):
+        copy.pre_commit(hook, "--all-files")
+    file = copy.path / "pyproject.toml"
+    file.write_text(file.read_text().replace('"uvicorn[standard]>', '"uvicorn>'))
+    assert "`uv.lock` needs to be updated" in copy.pre_commit("lock", "--all-files", status=1)
+
+
+def test_hooks_run_at_each_commit(copy: Repository) -> None:
+    """After `make hooks`, a commit is checked, though no environment is active; a bad one is refused."""
+    (copy.path / ".git" / "info" / "exclude").write_text(".venv\n")
+    (copy.path / ".venv").symlink_to(environment(MAIN))
+    (copy.path / ".venv" / ".installed").touch()
+    copy.run("make", "hooks", PATH="/usr/bin:/bin")
+    commit = ("git", "commit", "--message", "Begin")
+    slow = {"PATH": "/usr/bin:/bin", "SKIP": "mypy"}
+    copy.write("app/new.py", "import os\n")
+    assert "F401" in copy.run(*commit, status=1, **slow)
+    copy.run("git", "rm", "--quiet", "--force", "app/new.py")
+    assert "layers" in copy.run(*commit, **slow)
+    assert copy.run("git", "status", "--short") == ""
+
+
+def test_lint_and_hooks_agree(project: Project) -> None:
+    """What `make lint` runs, the hooks run: neither passes what the other refuses."""
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (project.path / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    commands = [line.removeprefix("\t$(BIN)/") for line in recipe[1].splitlines()]
+    hooks = YAML(typ="safe").load(project.path / CONFIGURATION)["repos"][0]["hooks"]
+    entries = [hook["entry"].removesuffix(" --force-exclude") for hook in hooks]
+    assert entries[: len(commands)] == commands
+    assert {hook["language"] for hook in hooks} == {"system", "pygrep", "fail"}  # nothing is downloaded
+
+
+SESSION = "A request has one session: take a DatabaseSession"
+ENGINE = "One engine serves the process: get_engine()"
+RULES = {
+    "session in a route": (ROUTE, "from sqlalchemy.orm import Session\n", "ruff", SESSION),
+    "async session in a route": (ROUTE, "from sqlalchemy.ext.asyncio import AsyncSession\n", "ruff", SESSION),
+    "qualified session": (ROUTE, "import sqlalchemy.orm\nsqlalchemy.orm.Session()\n", "ruff", SESSION),
+    "factory of sessions": ("app/logs.py", "from sqlalchemy.orm import sessionmaker\n", "ruff", SESSION),
+    "the factory in a route": (
+        ROUTE,
+        "from app.database.session import get_session_factory\n",
+        "lint-imports",
+        "A route takes a DatabaseSession: it opens no session",
+    ),
+    "the engine in a route": (
+        ROUTE,
+        "from app.database.engine import get_engine\n",
+        "lint-imports",
+        "app.api.routes.products -> app.database.engine",
+    ),
+    "second engine": ("app/logs.py", "from sqlalchemy import create_engine\n", "ruff", ENGINE),
+    "second async engine": (
+        "app/lifespan.py",
+        "from sqlalchemy.ext.asyncio import create_async_engine\n",
+        "ruff",
+        ENGINE,
+    ),
+    "tables": (
+        "app/lifespan.py",
+        "from app.models.base import Base\nBase.metadata.create_all(get_engine())\n",
+        "ruff",
+        "CREATE_ALL",
+    ),
+    "model in a schema": (
+        "app/schemas/product.py",
+        "from app.models.product import Product\n",
+        "lint-imports",
+        "what models and schemas share is in app.limits",
+    ),
+    "route in a model": (
+        "app/models/product.py",
+        "from app.api.problems import problem\n",
+        "lint-imports",
+        "app.models is not allowed to import app.api",
+    ),
+    "Query": ("app/api/queries.py", "from sqlalchemy.orm import Query\n", "ruff", "Write select()"),
+    "declarative_base": (
+        "app/models/user.py",
+        "from sqlalchemy.orm import declarative_base\n",
+        "ruff",
+        "Derive a model from Entity, or from Base",
+    ),
+    "old declarative_base": (
+        "app/models/user.py",
+        "from sqlalchemy.ext.declarative import declarative_base\n",
+        "ruff",
+        "Derive a model from Entity, or from Base",
+    ),
+    "on_event": (
+        "app/main.py",
+        '@app.on_event("startup")\ndef start() -> None:\n    """Start."""\n',
+        "mypy",
+        "use lifespan event handlers instead",
+    ),
+}
+COMMANDS = {
+    "ruff": ("ruff", "check", "--no-cache", "--select", "TID251"),
+    "lint-imports": ("lint-imports", "--no-logo", "--no-cache"),
+    "mypy": ("mypy",),
+}
+CREATE_ALL = {"alembic": "Write a migration: alembic revision", "create_all": "Leave it to `python -m app.database"}
+
+
+@pytest.mark.parametrize(
+    "variant", [Variant("sqlite", "async", "alembic"), Variant("postgresql", "sync", "create_all")], ids=str
+)
+def test_golden_rules(cookies: Cookies, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Who breaks a rule of the database layer is told what to do instead."""
+    project = Project(cookies.bake(extra_context=variant.answers).project_path, variant)
+    for rule, (name, code, tool, words) in RULES.items():
+        file = project.path / name
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text + code, encoding="utf-8")
+        variables = {"MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy")}
+        output = " ".join(project.run(*COMMANDS[tool], status=1, **variables).split())
+        assert words.replace("CREATE_ALL", CREATE_ALL[variant.migrations]) in output, rule
+        file.write_text(text, encoding="utf-8")
+
+
+def test_workflows(project: Project, variant: Variant) -> None:
+    """Both kinds of CI call the same commands, which exist, on the same versions; actions are pinned."""
+    makefile = (project.path / "Makefile").read_text()
+    github = (project.path / ".github/workflows/ci.yaml").read_text()
+    gitlab = (project.path / ".gitlab-ci.yml").read_text()
+    for text in (github, gitlab):
+        assert re.findall(r"(?:run:|-) make (\w+)$", text, re.MULTILINE) == ["check", "coverage", "audit"]
+        assert '["3.11", "3.12", "3.13", "3.14"]' in text
+        assert ("TEST_DATABASE_URL" in text) == (variant.database != "sqlite")
+    for target in ("check", "coverage", "audit"):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    check_pins(github)
+    ours = (ROOT / ".github" / "workflows" / "test.yaml").read_text(encoding="utf-8")
+    check_pins(ours)
+    assert set(PIN.findall(github)) == set(PIN.findall(ours))
+
+
+def check_pins(workflow: str) -> None:
+    """Check that each action is named by a commit, with the version beside it."""
+    assert len(PIN.findall(workflow)) == workflow.count("uses:") > 0
+
+
+def test_compose(project: Project, variant: Variant) -> None:
+    """The service waits for what it needs, and nothing is published to other machines."""
+    services = YAML(typ="safe").load(project.path / "compose.yaml")["services"]
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert published.keys() == {"app"} | services.keys() & {"database"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    needs = {name: need["condition"] for name, need in services["app"]["depends_on"].items()}
+    server = {} if variant.database == "sqlite" else {"database": "service_healthy"}
+    assert needs == {"prepare": "service_completed_successfully", **server}
+    assert services["prepare"].get("depends_on", {}).keys() == server.keys()
+    assert services["app"]["environment"]["DATABASE_PREPARE_ON_STARTUP"] == "false"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the template is not in a repository")
+def test_hooks_of_the_template() -> None:
+    """The template passes its own hooks."""
+    binaries = Path(sys.executable).parent
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    output = Repository(ROOT).run(str(binaries / "pre-commit"), "run", "--all-files", PATH=path)
+    assert "Skipped" not in output, output
