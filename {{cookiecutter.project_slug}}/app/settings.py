@@ -69,7 +69,9 @@ class Settings(BaseSettings):
         description="Leave values out of that log and of errors.",
     )
     database_slow_query: float = Field(
-        default=0, ge=0, description="Log statements that take longer; 0: none."
+        default=0,
+        ge=0,
+        description="Log statements that take longer; 0: none.",
     )
     database_statement_timeout: float = Field(
         default=15,
@@ -108,7 +110,7 @@ class Settings(BaseSettings):
         """What `create_engine` is to know beside the URL, on every database."""
         return {
             "echo": self.database_echo,
-            "echo_pool": self.database_echo_pool,
+            "echo_pool": "debug" if self.database_echo_pool else False,
             "hide_parameters": self.database_hide_parameters,
             "pool_size": self.database_pool_size,
             "max_overflow": self.database_max_overflow,

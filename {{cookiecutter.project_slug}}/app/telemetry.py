@@ -70,7 +70,9 @@ def trace_statements(engine: Engine, provider: TracerProvider | None = None) -> 
         operation = next(iter(statement.split(None, 1)), engine.name)
         about = {"db.operation.name": operation, "db.query.text": statement}
         context.span = tracer.start_span(
-            operation, kind=SpanKind.CLIENT, attributes=place | about
+            operation,
+            kind=SpanKind.CLIENT,
+            attributes=place | about,
         )
 
     @event.listens_for(engine, "after_cursor_execute", named=True)

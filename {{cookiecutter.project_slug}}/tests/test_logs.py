@@ -58,10 +58,13 @@ def server_log() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("form", "formatter"), [("text", TextFormatter), ("json", JSONFormatter)]
+    ("form", "formatter"),
+    [("text", TextFormatter), ("json", JSONFormatter)],
 )
 def test_one_handler(
-    monkeypatch: pytest.MonkeyPatch, form: str, formatter: type[logging.Formatter]
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    formatter: type[logging.Formatter],
 ) -> None:
     """Uvicorn's lines go where the others go, in the form of LOG_FORMAT."""
     with server_log():

@@ -84,7 +84,10 @@ async def test_every_answer(
 ) -> None:
     """Each answer has the id, and so has each problem."""
     response = await client.request(
-        method, path, headers={HEADER: "ada"}, follow_redirects=False
+        method,
+        path,
+        headers={HEADER: "ada"},
+        follow_redirects=False,
     )
     assert response.status_code == status
     assert response.headers.get_list(HEADER) == ["ada"]

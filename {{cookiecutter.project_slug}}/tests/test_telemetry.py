@@ -90,7 +90,8 @@ def test_switched_off(monkeypatch: pytest.MonkeyPatch, disabled: str) -> None:
 
 
 def test_packages_are_missing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With an endpoint but without the packages, one line says what to install."""
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")

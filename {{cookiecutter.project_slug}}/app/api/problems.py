@@ -62,7 +62,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong this time.")
     instance: str = Field(description="The path of the request.")
     request_id: str = Field(
-        description="The `X-Request-ID` of this answer, as in the log."
+        description="The `X-Request-ID` of this answer, as in the log.",
     )
     errors: list[InvalidField] | None = Field(
         default=None,
