@@ -67,16 +67,22 @@ def repository(source: Path, target: Path) -> Repository:
 
 
 @pytest.fixture
-def copy(cookies: Cookies, tmp_path: Path) -> Repository:
+def mypy_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Share what mypy knows of the libraries."""
+    monkeypatch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "mypy"))
+
+
+@pytest.fixture
+def copy(cookies: Cookies, tmp_path: Path, mypy_cache: None) -> Repository:
     """Return the default project, in a repository of its own."""
     return repository(cookies.bake().project_path, tmp_path)
 
 
-def test_hooks(project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.usefixtures("mypy_cache")
+def test_hooks(project: Project, tmp_path: Path) -> None:
     """A project that was just generated passes its own hooks, and they change nothing."""
     copy = repository(project.path, tmp_path)
-    cache = str(tmp_path_factory.getbasetemp() / "mypy")
-    output = copy.pre_commit("--all-files", MYPY_CACHE_DIR=cache)
+    output = copy.pre_commit("--all-files")
     hooks = YAML(typ="safe").load(copy.path / CONFIGURATION)["repos"][0]["hooks"]
     assert len(re.findall(r"(Passed|Skipped)$", output, re.MULTILINE)) == len(hooks)
     # There is no lock yet, and no .env is committed.
@@ -101,13 +107,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "text", "hook", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_hook_refuses(
-    copy: Repository, name: str, text: str, hook: str, words: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_hook_refuses(copy: Repository, name: str, text: str, hook: str, words: str) -> None:
     """Each hook refuses what it is there to refuse, and names it."""
     copy.write(name, text)
-    cache = str(tmp_path_factory.getbasetemp() / "mypy")
-    assert words in copy.pre_commit(hook, "--all-files", status=1, MYPY_CACHE_DIR=cache)
+    assert words in copy.pre_commit(hook, "--all-files", status=1)
 
 
 def test_lock(copy: Repository) -> None:
@@ -222,15 +225,15 @@ CREATE_ALL = {"alembic": "Write a migration: alembic revision", "create_all": "L
 @pytest.mark.parametrize(
     "variant", [Variant("sqlite", "async", "alembic"), Variant("postgresql", "sync", "create_all")], ids=str
 )
-def test_golden_rules(cookies: Cookies, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.usefixtures("mypy_cache")
+def test_golden_rules(cookies: Cookies, variant: Variant) -> None:
     """Who breaks a rule of the database layer is told what to do instead."""
     project = Project(cookies.bake(extra_context=variant.answers).project_path, variant)
     for rule, (name, code, tool, words) in RULES.items():
         file = project.path / name
         text = file.read_text(encoding="utf-8")
         file.write_text(text + code, encoding="utf-8")
-        variables = {"MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy")}
-        output = " ".join(project.run(*COMMANDS[tool], status=1, **variables).split())
+        output = " ".join(project.run(*COMMANDS[tool], status=1).split())
         assert words.replace("CREATE_ALL", CREATE_ALL[variant.migrations]) in output, rule
         file.write_text(text, encoding="utf-8")
 
