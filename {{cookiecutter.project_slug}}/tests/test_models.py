@@ -25,8 +25,8 @@ def models() -> Iterator[registry]:
     models.dispose()
 
 
-def define(models: registry, lazy: Loading) -> None:
-    """Define a shelf with books, which are loaded in some way."""
+def configure(models: registry, lazy: Loading) -> None:
+    """Set up a shelf with books, which are loaded in some way."""
 
     @models.mapped
     class Shelf:
@@ -40,16 +40,16 @@ def define(models: registry, lazy: Loading) -> None:
         id: Mapped[int] = mapped_column(primary_key=True)
         shelf_id: Mapped[int] = mapped_column(ForeignKey("shelves.id"))
 
+    configure_mappers()
+
 
 def test_lazy_loading_is_refused(models: registry) -> None:
     """A relationship that loads when it is read is an error, before any request."""
-    define(models, "select")
     with pytest.raises(ArgumentError, match=r"Shelf\.books would load lazily: write"):
-        configure_mappers()
+        configure(models, "select")
 
 
 @pytest.mark.parametrize("lazy", ["raise", "selectin"])
 def test_other_loading_is_not(models: registry, lazy: Loading) -> None:
     """A relationship that loads with its query, or refuses to load, is none."""
-    define(models, lazy)
-    configure_mappers()
+    configure(models, lazy)
