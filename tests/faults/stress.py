@@ -31,9 +31,9 @@ from app.models.user import User
 
 
 @app.get("/stress/slow")
-{async_}def slow(session: DatabaseSession) -> int:
+{async_}def slow(session: DatabaseSession, seconds: float = 1) -> int:
     {await_}session.execute(text("SELECT 1"))
-    {sleep}(1)
+    {sleep}(seconds)
     return 1
 
 
