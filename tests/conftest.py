@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,25 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
+NO_GIT_CONFIGURATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+"""Variables under which git does not do what somebody likes it to do on this machine, such as to sign."""
+
+
+def execute(command: Sequence[str], folder: Path, environment: Mapping[str, str], status: int = 0) -> str:
+    """Run a command in a folder; return all that it prints, and fail on another status."""
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
+    return result.stdout
+
+
 @dataclass
 class Project:
     """A generated project, and what can be done with it."""
@@ -72,17 +91,7 @@ class Project:
         """Run a command in the project's folder; return its output, and fail on another status."""
         binaries = environment(python) / "bin"
         program = shutil.which(command[0], path=f"{binaries}{os.pathsep}{Path(sys.executable).parent}")
-        result = subprocess.run(
-            [program or command[0], *command[1:]],
-            cwd=self.path,
-            env=clean_environment() | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
-        return result.stdout
+        return execute([program or command[0], *command[1:]], self.path, clean_environment() | variables, status)
 
     def files(self) -> Iterator[Path]:
         """Yield the files of the project."""

@@ -12,7 +12,7 @@ import pytest
 from pytest_cookies.plugin import Cookies
 from ruamel.yaml import YAML
 
-from tests.conftest import MAIN, Project, clean_environment
+from tests.conftest import MAIN, NO_GIT_CONFIGURATION, Project, clean_environment, execute
 from tests.variants import ROOT, UV, Variant, environment
 
 CONFIGURATION = ".pre-commit-config.yaml"
@@ -29,17 +29,7 @@ class Repository:
 
     def run(self, *command: str, status: int = 0, **variables: str) -> str:
         """Run a command; return its output, and fail on another status."""
-        result = subprocess.run(
-            command,
-            cwd=self.path,
-            env=clean_environment() | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull} | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
-        return result.stdout
+        return execute(command, self.path, clean_environment() | NO_GIT_CONFIGURATION | variables, status)
 
     def write(self, name: str, text: str) -> None:
         """Add a line to a file, or make it, and stage it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pytest_cookies.plugin import Cookies
 
-from tests.conftest import Project, clean_environment, free_port, need_server
+from tests.conftest import Project, clean_environment, execute, free_port, need_server
 from tests.databases import drop_databases
 from tests.variants import UV, Variant
 
@@ -28,18 +28,7 @@ OWN = [
 
 def run(project: Project, *command: str, **variables: str) -> str:
     """Run a command as its user would, with no environment but the project's own."""
-    environment = clean_environment() | variables
-    result = subprocess.run(
-        command,
-        cwd=project.path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+    return execute(command, project.path, clean_environment() | variables)
 
 
 @pytest.mark.parametrize("variant", OWN, ids=str)

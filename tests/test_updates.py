@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from pytest_cookies.plugin import Cookies
 
 from tests import team
-from tests.conftest import Project
+from tests.conftest import NO_GIT_CONFIGURATION, Project, clean_environment, execute
 from tests.variants import ROOT, VARIANTS, Variant
 
 NOT_ITS_FILES = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "examples")
@@ -22,11 +21,7 @@ IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 
 def run(folder: Path, *command: str, status: int = 0) -> str:
     """Run a command in a folder, and return its output."""
-    result = subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    assert result.returncode == status, f"{' '.join(command)}: status {result.returncode}\n{result.stdout}"
-    return result.stdout
+    return execute(command, folder, clean_environment() | NO_GIT_CONFIGURATION, status)
 
 
 def cruft(folder: Path, *arguments: str, status: int = 0) -> str:
