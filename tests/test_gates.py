@@ -263,7 +263,21 @@ def test_compose(project: Project, variant: Variant) -> None:
     assert services["app"]["environment"]["DATABASE_PREPARE_ON_STARTUP"] == "false"
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the template is not in a repository")
+in_repository = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the template is not in a repository")
+
+
+@in_repository
+def test_names_of_files() -> None:
+    """No file has a name that Windows refuses, or that it takes for another one's."""
+    command = ["git", "-c", "core.quotePath=false", "ls-files"]
+    names = execute(command, ROOT, clean_environment()).splitlines()
+    assert len({name.lower() for name in names}) == len(names)
+    for part in {part for name in names for part in name.split("/")}:
+        assert not re.search(r'[<>:"\\|?*\x00-\x1f]|[. ]$', part), part
+        assert not re.match(r"(aux|con|nul|prn|com\d|lpt\d)(\.|$)", part, re.IGNORECASE), part
+
+
+@in_repository
 def test_hooks_of_the_template() -> None:
     """The template passes its own hooks."""
     binaries = Path(sys.executable).parent
