@@ -179,7 +179,7 @@ def test_failed_start(stressed: Project, database_url: str, variant: Variant) ->
     command = [environment(MAIN) / "bin" / "uvicorn", "app.main:app", "--port", str(free_port())]
     result = subprocess.run(command, cwd=stressed.path, env=variables, capture_output=True, text=True, check=False)
     assert result.returncode != 0
-    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+    errors = [line for line in result.stderr.splitlines() if re.match(r"[\d :,-]+ERROR: ", line)]
     assert len(errors) == 2  # the second one is uvicorn's: startup failed
     assert "run `python -m app.database prepare`" in errors[0]
     assert "Traceback" not in result.stderr
