@@ -1,6 +1,9 @@
 # Needs Python 3.11 or later, and a package index; `make PYTHON=python3.13 test` picks one.
 PYTHON ?= python3
 BIN := .venv/bin
+CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conventions"]["pythons"][0]; \
+  sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
+  f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
 .PHONY: new-project examples test test-faults test-mutations benchmark picture check hooks
 
@@ -37,7 +40,7 @@ hooks: .venv/.test  ## check each commit before it is made
 	git config core.hooksPath .githooks
 
 .venv/.%: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -c '$(CHECK)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'

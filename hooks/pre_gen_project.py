@@ -10,6 +10,7 @@ ANSWERS = r"""{{
     {"project_name": cookiecutter.project_name, "project_slug": cookiecutter.project_slug,
      "description": cookiecutter.description, "author": cookiecutter.author} | tojson
 }}"""
+CONVENTIONS = r"""{{ cookiecutter._conventions | tojson }}"""
 
 # A distribution cannot depend on another one of its own name.
 DEPENDENCIES = """
@@ -46,8 +47,46 @@ def faults(answers):
         yield f"project_slug: {slug!r} is a module of Python's standard library: take another name"
 
 
+def is_text(pattern):
+    """Return a check whether a value is text of this form."""
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value)
+
+
+def is_pythons(value):
+    """Tell whether a value is a list of versions, the oldest first."""
+    if not (isinstance(value, list) and value and all(map(is_text(r"3\.\d+"), value))):
+        return False
+    minors = [int(version[2:]) for version in value]
+    return minors == sorted(set(minors)) and minors[0] >= 11
+
+
+CHECKS = {
+    "template": (is_text(r"[^\s`]+"), "a name or an address"),
+    "pythons": (is_pythons, 'a list such as ["3.11", "3.12"], the oldest first, from 3.11 on'),
+    "line_length": (lambda value: type(value) is int and 88 <= value <= 120, "a number from 88 to 120"),
+    "license": (is_text(r"(\(*[\w.+-]+\)*( (AND|OR|WITH) \(*[\w.+-]+\)*)*)?"), 'an SPDX expression, or ""'),
+    "owners": (
+        lambda value: isinstance(value, list) and all(map(is_text(r"\S+"), value)),
+        'a list such as ["@org/team"]',
+    ),
+    "package_index": (is_text(r"(https?://\S+)?"), 'a URL, or ""'),
+    "base_image": (is_text(r"\S+"), "the name of an image"),
+}
+
+
+def convention_faults(conventions):
+    """Return what is wrong with a fork's conventions, a line for each."""
+    for name in conventions.keys() ^ CHECKS.keys():
+        what = "is missing" if name in CHECKS else "there is no such convention"
+        yield f"cookiecutter.json: _conventions.{name}: {what}"
+    for name in conventions.keys() & CHECKS.keys():
+        check, expected = CHECKS[name]
+        if not check(conventions[name]):
+            yield f"cookiecutter.json: _conventions.{name}: {conventions[name]!r} is not {expected}"
+
+
 if __name__ == "__main__":
-    lines = list(faults(json.loads(ANSWERS)))
+    lines = [*sorted(convention_faults(json.loads(CONVENTIONS))), *faults(json.loads(ANSWERS))]
     if lines:
         print("\n".join(f"ERROR: {line}" for line in lines), file=sys.stderr)
         sys.exit(1)

@@ -58,7 +58,8 @@ def need_server(database: str) -> str:
 def clean_environment() -> dict[str, str]:
     """Return the environment without what belongs to this run, or to somebody's service."""
     ours = ("DATABASE_", "LOG_", "OTEL_", "TEST_DATABASE_", "PYTEST_", "MAKE", "VIRTUAL_ENV")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    others = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return others | {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 NO_GIT_CONFIGURATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}

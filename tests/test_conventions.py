@@ -6,10 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 
 from tests.conftest import Project
-from tests.variants import ROOT, Variant
+from tests.variants import ROOT, VARIANTS, Variant
 
 CHANGED = {
     "template": "https://git.example.com/platform/service-template",
@@ -29,20 +30,33 @@ def files_with(words: str, project: Path) -> set[str]:
 
 
 @pytest.fixture
-def forked(variant: Variant, tmp_path: Path) -> Project:
-    """Return a project of a fork that has changed each convention."""
+def fork(tmp_path: Path) -> Path:
+    """Return a copy of the template."""
     fork = tmp_path / "fork"
     names = ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}")
     fork.mkdir()
     for path in (ROOT / name for name in names):
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, fork / path.name)
-    context = json.loads((fork / "cookiecutter.json").read_text(encoding="utf-8"))
-    assert context["_conventions"].keys() == CHANGED.keys()
-    context["_conventions"] = CHANGED
+    return fork
+
+
+def bake(fork: Path, variant: Variant, conventions: dict[str, object]) -> Project:
+    """Generate a project of a fork that has changed some conventions."""
+    context = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    context["_conventions"] |= conventions
     (fork / "cookiecutter.json").write_text(json.dumps(context), encoding="utf-8")
     answers = variant.answers | {"project_name": "Service"}
-    return Project(Path(cookiecutter(str(fork), no_input=True, output_dir=tmp_path, extra_context=answers)), variant)
+    path = cookiecutter(str(fork), no_input=True, output_dir=fork.parent, extra_context=answers)
+    return Project(Path(path), variant)
+
+
+@pytest.fixture
+def forked(variant: Variant, fork: Path) -> Project:
+    """Return a project of a fork that has changed each convention."""
+    context = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    assert context["_conventions"].keys() == CHANGED.keys()
+    return bake(fork, variant, CHANGED)
 
 
 def test_conventions(forked: Project) -> None:
@@ -74,8 +88,37 @@ def test_forked_suite(forked: Project, tmp_path_factory: pytest.TempPathFactory)
     forked.run("pytest", "-q", "-p", "no:cacheprovider")
 
 
-def test_empty_conventions(project: Project) -> None:
-    """What has no value by default leaves no trace."""
-    assert not (project.path / "CODEOWNERS").exists()
-    for words in ("license", "index-url", "INDEX_URL", "[[tool.uv", "target-version"):
-        assert not files_with(words, project.path), words
+def test_empty_conventions(variant: Variant, fork: Path) -> None:
+    """What has no value leaves no trace."""
+    path = bake(fork, variant, {"owners": [], "license": "", "package_index": ""}).path
+    assert not (path / "CODEOWNERS").exists()
+    for words in ("license =", "index-url", "INDEX_URL", "[[tool.uv"):
+        assert not files_with(words, path), words
+
+
+WRONG = [
+    ({"owners": "@example/platform"}, "_conventions.owners: '@example/platform' is not a list such as"),
+    ({"owners": ["a b"]}, "_conventions.owners: ['a b'] is not"),
+    ({"pythons": []}, "_conventions.pythons: [] is not a list such as"),
+    ({"pythons": "3.12"}, "_conventions.pythons: '3.12' is not"),
+    ({"pythons": ["3.9", "3.12"]}, "from 3.11 on"),
+    ({"pythons": ["3.13", "3.12"]}, "the oldest first"),
+    ({"line_length": 300}, "_conventions.line_length: 300 is not a number from 88 to 120"),
+    ({"license": "Apache 2.0"}, "_conventions.license: 'Apache 2.0' is not an SPDX expression"),
+    ({"base_image": ""}, "_conventions.base_image: '' is not the name of an image"),
+    ({"package_index": "pypi"}, "_conventions.package_index: 'pypi' is not a URL"),
+    ({"licence": "MIT"}, "_conventions.licence: there is no such convention"),
+]
+
+
+@pytest.mark.parametrize(("conventions", "words"), WRONG)
+def test_wrong_convention(
+    fork: Path, capfd: pytest.CaptureFixture[str], conventions: dict[str, object], words: str
+) -> None:
+    """A convention that cannot work is one line, and nothing is generated."""
+    with pytest.raises(FailedHookException):
+        bake(fork, VARIANTS[0], conventions)
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("ERROR: cookiecutter.json: ")
+    assert words in line
+    assert [path.name for path in fork.parent.iterdir()] == ["fork"]

@@ -1,5 +1,6 @@
 """The gates of the generated project: its hooks, its golden rules, and its CI; and the hooks of the template."""
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pytest_cookies.plugin import Cookies
 from ruamel.yaml import YAML
 
 from tests.conftest import MAIN, NO_GIT_CONFIGURATION, Project, clean_environment, execute
-from tests.variants import ROOT, UV, Variant, environment
+from tests.variants import PYTHONS, ROOT, UV, Variant, environment
 
 CONFIGURATION = ".pre-commit-config.yaml"
 URL = "postgresql://ada:hunter2@db.example.com/shop"  # pragma: allowlist secret
@@ -72,11 +73,12 @@ def copy(cookies: Cookies, tmp_path: Path, mypy_cache: None) -> Repository:
 def test_hooks(project: Project, tmp_path: Path) -> None:
     """A project that was just generated passes its own hooks, and they change nothing."""
     copy = repository(project.path, tmp_path)
+    copy.write(".cruft.json", json.dumps({"commit": "0123456789abcdef0123456789abcdef01234567"}) + "\n")
     output = copy.pre_commit("--all-files")
     hooks = YAML(typ="safe").load(copy.path / CONFIGURATION)["repos"][0]["hooks"]
     assert len(re.findall(r"(Passed|Skipped)$", output, re.MULTILINE)) == len(hooks)
-    # There is no lock yet, and no .env is committed.
-    assert re.findall(r"^(\S+) .*Skipped$", output, re.MULTILINE) == ["uv.lock,", "no"]
+    # No such file is there.
+    assert re.findall(r"^no (\.\w+)\b.*Skipped$", output, re.MULTILINE) == [".rej", ".env"]
     assert copy.run("git", "diff", "--name-only") == ""
     tracked = copy.run("git", "ls-files", "--eol")
     assert not re.search(r"w/(crlf|mixed)", tracked)
@@ -89,6 +91,8 @@ REFUSED = {
     "query": (ROUTE, "session.query(Product)\n", "query", "write select(), and pass it to session.scalars()"),
     "toml": ("new.toml", "x = = 1\n", "toml", "new.toml"),
     "yaml": ("new.yaml", "x: [1\n", "yaml", "new.yaml"),
+    "merge": ("app/new.py", "<<<<<<< ours\n=======\n>>>>>>> theirs\n", "merge", "app/new.py:1: Merge conflict"),
+    "rejected": ("Makefile.rej", "\n", "rejected", "Do by hand what it says"),
     "large": ("large.bin", "x" * 600_000, "large-files", "large.bin (586 KB) exceeds 500 KB"),
     "env": (".env", "\n", "env", ".env holds secrets"),
     "password": (".env.example", f"URL={URL}\n", "secrets", ".env.example"),
@@ -111,7 +115,9 @@ def test_lock(copy: Repository) -> None:
         copy.pre_commit(hook, "--all-files")
     file = copy.path / "pyproject.toml"
     file.write_text(file.read_text().replace('"uvicorn[standard]>', '"uvicorn>'))
-    assert "`uv.lock` needs to be updated" in copy.pre_commit("lock", "--all-files", status=1)
+    copy.run("git", "commit", "--quiet", "--message", "Begin")
+    copy.run("git", "add", "pyproject.toml")
+    assert "`uv.lock` needs to be updated" in copy.pre_commit("lock", status=1)
 
 
 def test_hooks_run_at_each_commit(copy: Repository) -> None:
@@ -160,6 +166,8 @@ RULES = {
         "app.api.routes.products -> app.database.engine",
     ),
     "second engine": ("app/logs.py", "from sqlalchemy import create_engine\n", "ruff", ENGINE),
+    "engine from settings": ("app/logs.py", "from sqlalchemy import engine_from_config\n", "ruff", ENGINE),
+    "another one of ours": ("app/logs.py", "from app.database.engine import build_engine\n", "ruff", ENGINE),
     "second async engine": (
         "app/lifespan.py",
         "from sqlalchemy.ext.asyncio import create_async_engine\n",
@@ -235,7 +243,7 @@ def test_workflows(project: Project, variant: Variant) -> None:
     gitlab = (project.path / ".gitlab-ci.yml").read_text()
     for text in (github, gitlab):
         assert re.findall(r"(?:run:|-) make (\w+)$", text, re.MULTILINE) == ["check", "coverage", "audit"]
-        assert '["3.11", "3.12", "3.13", "3.14"]' in text
+        assert json.dumps(PYTHONS) in text
         assert ("TEST_DATABASE_URL" in text) == (variant.database != "sqlite")
     for target in ("check", "coverage", "audit"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)

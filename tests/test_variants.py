@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import MAIN, Project, need_server, other_pythons, serve
 from tests.contract import check_contract
-from tests.variants import Variant
+from tests.variants import ROOT, Variant
 
 COMMON = """
     .dockerignore .env .env.example .gitattributes .githooks/pre-commit .github/dependabot.yml
@@ -28,6 +28,11 @@ COMMON = """
     tests/test_settings.py tests/test_slow_queries.py tests/test_startup.py tests/test_telemetry.py
     tests/test_users.py
 """.split()
+CONVENTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]
+OF_A_FORK = [
+    *(["CODEOWNERS"] if CONVENTIONS["owners"] else []),
+    *(["LICENSE"] if (ROOT / "{{cookiecutter.project_slug}}" / "LICENSE").exists() else []),
+]
 WITH = {
     "sqlite": ["app/database/dialects/sqlite.py", "tests/test_sqlite.py"],
     "postgresql": ["app/database/dialects/postgresql.py"],
@@ -47,7 +52,7 @@ PYTHONS = other_pythons() or [MAIN]
 def test_files(project: Project, variant: Variant) -> None:
     """There are the files that the variant needs, and no others."""
     found = [path.relative_to(project.path).as_posix() for path in project.files()]
-    expected = COMMON + WITH[variant.database] + WITH[variant.migrations]
+    expected = COMMON + WITH[variant.database] + WITH[variant.migrations] + OF_A_FORK
     assert sorted(found) == sorted(expected)
 
 
@@ -89,9 +94,16 @@ def test_lint(project: Project) -> None:
 
 @pytest.mark.parametrize("length", [88, 100, 120])
 def test_line_length(project: Project, length: int) -> None:
-    """No line is wrapped, or joined, by another length: a fork may choose it."""
-    project.run("ruff", "check", "--no-cache", "--config", f"line-length={length}")
-    project.run("ruff", "format", "--check", "--no-cache", "--config", f"line-length={length}")
+    """No line is wrapped, or joined, by another length, nor written otherwise for a newer Python: a fork may choose."""
+    options = (
+        "--no-cache",
+        "--config",
+        f"line-length={length}",
+        "--target-version",
+        "py314",
+    )
+    project.run("ruff", "check", *options)
+    project.run("ruff", "format", "--check", *options)
 
 
 def test_types(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:

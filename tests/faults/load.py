@@ -43,8 +43,13 @@ def asynchronous(base: httpx2.Client) -> httpx2.AsyncClient:
 
 
 @contextlib.contextmanager
-def writers(client: httpx2.Client, number: int) -> Iterator[tuple[list[str], Counter[int], list[str]]]:
-    """Write users as fast as so many clients can; yield the acknowledged addresses, the statuses, the bodies of 5xx."""
+def writers(
+    client: httpx2.Client, number: int, *, change: bool = False
+) -> Iterator[tuple[list[str], Counter[int], list[str]]]:
+    """Write users as fast as so many clients can; yield the acknowledged addresses, the statuses, the bodies of 5xx.
+
+    With `change`, each user is changed, too: that reads first, and then writes.
+    """
     acknowledged: list[str] = []
     statuses: Counter[int] = Counter()
     bodies: list[str] = []
@@ -58,7 +63,10 @@ def writers(client: httpx2.Client, number: int) -> Iterator[tuple[list[str], Cou
                 statuses[response.status_code] += 1
                 if response.status_code == 201:
                     acknowledged.append(email)
-                else:
+                    if change:
+                        response = own.patch(response.headers["Location"], json={"name": "y"})
+                        statuses[response.status_code] += 1
+                if response.status_code >= 400:
                     bodies.append(f"{response.text} {dict(response.headers)}")
                     time.sleep(0.01)
 

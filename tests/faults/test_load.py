@@ -68,7 +68,7 @@ def test_waiting_is_bounded(stressed: Project, database_url: str) -> None:
 
 def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> None:
     """After each kind of request, wanted or not, every connection is back."""
-    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, log):
         port = client.base_url.port
 
         def abandon(path: str) -> None:
@@ -93,6 +93,7 @@ def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> Non
         wait_for(lambda: client.get("/stress/pool").json() == 0, 10)
         assert idle_in_transaction(database_url) == 0
         assert client.get("/stress/two").status_code == 200
+        assert "garbage collector" not in log.read_text()  # which SQLAlchemy sends for what nobody gave back
 
 
 def idle_in_transaction(url: str) -> int:
@@ -185,9 +186,9 @@ def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) 
         client,
         log,
     ):
-        with writers(client, 16) as (acknowledged, statuses, bodies):
+        with writers(client, 16, change=True) as (acknowledged, statuses, bodies):
             time.sleep(10)
-        assert statuses.keys() == {201}, bodies[:3]
+        assert statuses.keys() == {201, 200}, bodies[:3]
         assert sql(database_url, "SELECT count(*) FROM users") == len(acknowledged)
         assert "locked" not in log.read_text()
 

@@ -1,4 +1,4 @@
-{% from "engine.jinja" import engine with context %}
+{% from "engine.jinja" import engine, run_sync with context %}
 {% set is_async = cookiecutter.engine == "async" %}
 """Startup: from an empty server to a service that is ready, or to one clear line."""
 
@@ -24,6 +24,9 @@ from app.database.startup import (
     verify_database,
 )
 from app.main import create_app
+{% if cookiecutter.migrations == "alembic" %}
+from app.models.base import Base
+{% endif %}
 from app.settings import Settings
 from tests.conftest import drop
 from tests.server import new_url
@@ -101,6 +104,16 @@ async def test_verification_of_tables(empty_engine: AsyncEngine) -> None:
 
 
 {% if cookiecutter.migrations == "alembic" %}
+async def test_tables_without_a_revision(empty_engine: AsyncEngine) -> None:
+    """What create_all has made is not migrated, until somebody says what it is."""
+    await create_database(empty_engine.url)
+    async with empty_engine.begin() as connection:
+        {{ run_sync("Base.metadata.create_all") }}
+    for prepare in (False, True):
+        with pytest.raises(DatabaseNotReadyError, match="alembic stamp"):
+            await open_database(empty_engine, prepare=prepare, patience=5)
+
+
 async def test_schema_of_other_code(empty_engine: AsyncEngine) -> None:
     """A schema that is ahead of the code is named, and not touched."""
     await open_database(empty_engine, prepare=True, patience=5)

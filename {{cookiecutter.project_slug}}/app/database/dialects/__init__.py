@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 LAST_PORT = 65_535
+UNREADABLE = (ArgumentError, ValueError)
 ENCODING = "percent-encode the password: @ is %40, / is %2F, : is %3A, % is %25"
 
 DIALECTS: dict[str, Dialect] = {
@@ -49,7 +50,7 @@ def parse_url(text: str | URL) -> URL:
     """
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError):
+    except UNREADABLE:
         message = f"is no database URL like {example()}; {ENCODING}"
         raise ValueError(message) from None
     if url.drivername == "postgres":  # as some platforms write it
