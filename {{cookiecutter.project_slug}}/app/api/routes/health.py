@@ -43,8 +43,9 @@ class Probe:
         """Return what is wrong with the database, or None."""
         if self.task is None or self.task.done():
             self.task = asyncio.create_task({{ "find_fault()" if is_async else "asyncio.to_thread(find_fault)" }})
-        done, _ = await asyncio.wait({self.task}, timeout=PATIENCE)
-        return self.task.result() if done else f"no answer within {PATIENCE} s"
+        task = self.task  # the next request may put another one in its place
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        return task.result() if done else f"no answer within {PATIENCE} s"
 
 
 {{ "async " if is_async }}def find_fault() -> str | None:
