@@ -105,7 +105,7 @@ class Cut:
 
 
 PG, MYSQL, SQLITE = (f"app/database/dialects/{name}.py" for name in ("postgresql", "mysql", "sqlite"))
-STARTUP, SCHEMA, ENV = "app/database/startup.py", "app/database/schema.py", "migrations/env.py"
+STARTUP, SCHEMA = "app/database/startup.py", "app/database/schema.py"
 SESSION, PROBLEMS, MODEL = "app/database/session.py", "app/api/problems.py", "app/models/base.py"
 
 CUTS = [
@@ -125,7 +125,7 @@ CUTS = [
     Cut(4, "postgresql-async-alembic", "/test_killed_before_commit",
         "app/database/dialects/base.py", "error.connection_invalidated", "False"),
     Cut(5, "postgresql-sync-create_all", "/test_race", SCHEMA, "dialect.lock_schema("),
-    Cut(5, "mysql-async-alembic", "/test_race", MYSQL, "poll(lambda: connection.scalar(lock)"),
+    Cut(5, "mysql-async-alembic", "/test_race", SCHEMA, "dialect.lock_schema("),
     Cut(5, "sqlite-sync-create_all", "/test_race", SQLITE, '"IMMEDIATE"', '"DEFERRED"'),
     Cut(5, "postgresql-async-create_all", "/test_race", STARTUP, "is not Fault.EXISTS", "is not None"),
     Cut(5, "postgresql-async-alembic", "/test_race",

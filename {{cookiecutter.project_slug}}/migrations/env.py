@@ -71,12 +71,17 @@ def configure({{ "database_url: URL, " if cookiecutter.database == "mysql" }}**o
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations, while no other process does."""
-    url = connection.engine.url
-    dialect_of(url).lock_schema(connection, get_settings().database_startup_timeout)
-    configure({{ "url, " if cookiecutter.database == "mysql" }}connection=connection)
+    """Run the migrations."""
+    configure({{ "connection.engine.url, " if cookiecutter.database == "mysql" }}connection=connection)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def lock_and_migrate(connection: Connection) -> None:
+    """Run the migrations, while no other process does."""
+    dialect = dialect_of(connection.engine.url)
+    dialect.lock_schema(connection, get_settings().database_startup_timeout)
+    migrate(connection)
 
 
 {% call engine() %}
@@ -87,7 +92,7 @@ async def connect_and_migrate() -> None:
         with one_line_errors(engine.url):
             await reach_database(engine, create=False)
         async with engine.connect() as connection:
-            {{ run_sync("migrate") }}
+            {{ run_sync("lock_and_migrate") }}
     except DatabaseNotReadyError as error:
         raise SystemExit(f"ERROR: {error}") from None
     finally:
@@ -101,6 +106,6 @@ if context.is_offline_mode():  # alembic upgrade head --sql
     with context.begin_transaction():
         context.run_migrations()
 elif (connection := context.config.attributes.get("connection")) is not None:
-    migrate(connection)  # the service starts
+    migrate(connection)  # the service prepares, and holds the lock
 else:  # alembic upgrade head
     {{ "asyncio.run(connect_and_migrate())" if cookiecutter.engine == "async" else "connect_and_migrate()" }}
