@@ -1,20 +1,29 @@
 """A server's address that can go away and come back, without stopping the server."""
 
 import contextlib
+import re
 import socket
 import threading
 
 
 class Proxy:
-    """Forwards connections to a server; `close` breaks them all and refuses new ones, `open` accepts again."""
+    """Forwards connections to a server; `close` breaks them all and refuses new ones, `open` accepts again.
 
-    def __init__(self, host: str, port: int) -> None:
-        """Choose a port of its own for the server at this address."""
-        self.target = (host, port)
+    While `flowing` is cleared, connections stay open, new ones are accepted, and nothing comes through.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Choose a port of its own for the server of a database URL; `url` leads through it."""
+        address = re.search(r"@([^:/]+):(\d+)", url)
+        assert address
+        self.target = (address[1], int(address[2]))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.url = url.replace(address[0], f"@127.0.0.1:{self.port}")
         self.listener: socket.socket | None = None
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.sockets: list[socket.socket] = []
 
     def open(self) -> None:
@@ -38,6 +47,7 @@ class Proxy:
         while True:
             try:
                 client, _ = listener.accept()
+                self.flowing.wait()
                 server = socket.create_connection(self.target)
             except OSError:
                 return
@@ -45,11 +55,11 @@ class Proxy:
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self.forward, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def forward(source: socket.socket, sink: socket.socket) -> None:
+    def forward(self, source: socket.socket, sink: socket.socket) -> None:
         """Copy what comes, until one side closes."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self.flowing.wait()
                 sink.sendall(data)
         for end in (source, sink):
             with contextlib.suppress(OSError):

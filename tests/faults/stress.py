@@ -94,6 +94,33 @@ async def pool() -> int:
     return get_engine().pool.checkedout()
 '''
 
+TASKS = '''
+
+@app.post("/stress/gather")
+async def gather(session: DatabaseSession) -> None:
+    """Two tasks on one session, one of which fails while the other is in the middle of a statement."""
+    session.add(User(email="gather@example.com", name="gather", is_active=True))
+    await session.flush()
+
+    async def fail() -> None:
+        await asyncio.sleep(0.2)
+        raise HTTPException(418)
+
+    await asyncio.gather(session.execute(text("SELECT {sql_sleep}")), fail())
+
+
+@app.post("/stress/cut")
+async def cut(session: DatabaseSession) -> None:
+    """A request that gives up in the middle of a statement."""
+    session.add(User(email="cut@example.com", name="cut", is_active=True))
+    await session.flush()
+    try:
+        async with asyncio.timeout(0.2):
+            await session.execute(text("SELECT {sql_sleep}"))
+    except TimeoutError:
+        raise HTTPException(418) from None
+'''
+
 RACE = '''
 """Eight processes prepare the same empty database at once, so many times; each must succeed, and without an error."""
 
@@ -148,7 +175,8 @@ def downgrade() -> None:
         op.drop_index("ix_users_name", "users", postgresql_concurrently=True)
 '''
 
-SLEEP = {"postgresql": "pg_sleep(30)", "mysql": "sleep(30)", "sqlite": "1"}
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000) SELECT max(i) FROM n"
+SLEEP = {"postgresql": "pg_sleep(30)", "mysql": "sleep(30)", "sqlite": f"({NUMBERS})"}
 
 
 def add_stress(project: Path, database: str, engine: str) -> None:
@@ -161,5 +189,6 @@ def add_stress(project: Path, database: str, engine: str) -> None:
         "iterator": "AsyncIterator" if is_async else "Iterator",
         "sql_sleep": SLEEP[database],
     }
-    (project / "stress.py").write_text(ROUTES.format(**words))
+    routes = ROUTES + TASKS if is_async else ROUTES
+    (project / "stress.py").write_text(routes.format(**words))
     (project / "race.py").write_text(RACE)

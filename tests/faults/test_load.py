@@ -96,6 +96,21 @@ def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> Non
         assert "garbage collector" not in log.read_text()  # which SQLAlchemy sends for what nobody gave back
 
 
+@only(engine=("async",))
+@pytest.mark.parametrize("path", ["/stress/gather", "/stress/cut"])
+def test_statement_that_is_left(stressed: Project, database_url: str, variant: Variant, path: str) -> None:
+    """A request ends while its statement runs: the statement, its locks and its connection are given back."""
+    variables = POOL | {"DATABASE_STATEMENT_TIMEOUT": "1"}
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **variables) as (client, log):
+        assert client.post(path, timeout=60).status_code == 418
+        for number in range(3):
+            body = {"email": f"ada{number}@example.com", "name": "Ada"}
+            assert client.post("/api/v1/users", json=body, timeout=60).status_code == 201
+        assert len(client.get("/api/v1/users").json()["items"]) == 3
+        wait_for(lambda: client.get("/stress/pool").json() == 0, 10)
+        assert "garbage collector" not in log.read_text()
+
+
 def idle_in_transaction(url: str) -> int:
     """Return the number of connections to a PostgreSQL database that have left a transaction open."""
     if not url.startswith("postgresql"):

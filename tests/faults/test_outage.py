@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import re
 import time
 
 import pytest
@@ -19,12 +18,9 @@ pytestmark = pytest.mark.faults
 @only(database=SERVERS)
 def test_outage(stressed: Project, database_url: str, variant: Variant) -> None:
     """The server is away for 3 s under load, and all its connections are killed: only 503s, and nothing is lost."""
-    address = re.search(r"@([^:/]+):(\d+)", database_url)
-    assert address
-    proxy = Proxy(address[1], int(address[2]))
+    proxy = Proxy(database_url)
     proxy.open()
-    url = database_url.replace(address[0], f"@127.0.0.1:{proxy.port}")
-    with serve(stressed, DATABASE_URL=url, **POOL) as (client, log):
+    with serve(stressed, DATABASE_URL=proxy.url, **POOL) as (client, log):
         with writers(client, 20) as (acknowledged, statuses, bodies):
             time.sleep(1)
             proxy.close()
@@ -77,3 +73,81 @@ def test_killed_before_commit(stressed: Project, database_url: str, variant: Var
             kill_sessions(database_url)
             assert [one.result().status_code for one in running] == [503] * 10
         assert client.get("/api/v1/users").json()["items"] == []
+
+
+@only(database=SERVERS)
+def test_silence(stressed: Project, database_url: str, variant: Variant) -> None:
+    """The server falls silent, and no connection breaks: 503 in bounded time, and all is well when it speaks again."""
+    if variant.database == "postgresql" and variant.engine == "sync":
+        check_keepalives(stressed, database_url)
+        return
+    proxy = Proxy(database_url)
+    proxy.open()
+    variables = POOL | {"DATABASE_STATEMENT_TIMEOUT": "2"}
+    with serve(stressed, app="stress:app", DATABASE_URL=proxy.url, **variables) as (client, _):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            assert client.get("/api/v1/users").status_code == 200
+            under_way = pool.submit(client.get, "/stress/slow?seconds=1", timeout=60)
+            wait_for(lambda: client.get("/stress/pool").json() == 1, 3)
+            proxy.flowing.clear()
+            started = time.monotonic()
+            assert client.get("/health/ready").status_code == 503
+            assert time.monotonic() - started < 3
+            fresh = pool.submit(client.get, "/api/v1/users", timeout=60)
+            assert under_way.result().status_code == 503
+            assert fresh.result().status_code == 503
+        assert client.get("/health/live").status_code == 200
+        proxy.flowing.set()
+        wait_for(lambda: client.get("/health/ready").status_code == 200, 10)
+        assert client.get("/api/v1/users").status_code == 200
+        assert client.get("/stress/pool").json() == 0
+
+
+def check_keepalives(project: Project, database_url: str) -> None:
+    """Psycopg has no time-out of its own: the system is told to give a connection up when nothing comes back."""
+    program = """
+import os, socket
+from app.database.engine import get_engine
+with get_engine().connect() as connection:
+    end = socket.socket(fileno=os.dup(connection.connection.driver_connection.fileno()))
+    print("keep-alive", bool(end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        print("ms", end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+"""
+    project.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    output = project.run("python", "-c", program, DATABASE_URL=database_url)
+    assert "keep-alive True" in output
+    assert "ms 0" not in output
+
+
+@only(database=("postgresql",))
+def test_read_only(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A standby answers who reads; who writes is to come back, when it has become the server."""
+    name = database_url.rpartition("/")[2]
+    with serve(stressed, DATABASE_URL=database_url, **POOL) as (client, log):
+        assert client.get("/api/v1/users").status_code == 200
+        sql(database_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        kill_sessions(database_url)
+        assert client.get("/api/v1/users").status_code == 200
+        response = client.post("/api/v1/users", json={"email": "ada@example.com", "name": "Ada"})
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+        sql(f"{database_url}?options=-c%20default_transaction_read_only%3Doff", f'ALTER DATABASE "{name}" RESET ALL')
+        kill_sessions(database_url)
+        response = client.post("/api/v1/users", json={"email": "ada@example.com", "name": "Ada"})
+        assert response.status_code == 201
+        assert "Exception in ASGI application" not in log.read_text()
+
+
+@only(database=("postgresql",))
+def test_changed_table(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A migration changes a table under prepared statements: at most one 503 for each connection."""
+    variables = POOL | {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0"}
+    with serve(stressed, DATABASE_URL=database_url, **variables) as (client, log):
+        paths = ["/api/v1/users", "/api/v1/users?limit=5"] * 10
+        assert {client.get(path).status_code for path in paths} == {200}
+        sql(database_url, "ALTER TABLE users ALTER COLUMN name TYPE VARCHAR(200)")
+        sql(database_url, "ALTER TABLE users ALTER COLUMN email TYPE TEXT")
+        statuses = [client.get(path).status_code for path in paths]
+        assert set(statuses) <= {200, 503}
+        assert statuses.count(503) <= 2
+        assert "Exception in ASGI application" not in log.read_text()

@@ -66,36 +66,63 @@ def line_with(process: subprocess.Popen[str], words: str) -> str:
     pytest.fail(f"{words!r} is not in:\n{''.join(lines)}")
 
 
+def add_migration(project: Project, line: str) -> Path:
+    """Add a migration with one line to a project; return its file."""
+    path = project.path / "migrations" / "versions" / "0002_added.py"
+    path.write_text(
+        f'"""Added."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
+    )
+    return path
+
+
 @only(migrations=("alembic",))  # create_all is over in a moment
 def test_killed_while_preparing(stressed: Project, database_url: str, variant: Variant) -> None:
     """A process that dies while it prepares does not block the next one."""
     stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
     nap = {"postgresql": "op.execute('SELECT pg_sleep(60)')", "mysql": "op.execute('DO sleep(60)')"}
     line = nap.get(variant.database, "import time; op.execute('DELETE FROM users'); time.sleep(60)")
-    migration = stressed.path / "migrations" / "versions" / "0002_slow.py"
-    text = (
-        f'"""Slow."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    {line}\n'
-    )
-    migration.write_text(text)
+    migration = add_migration(stressed, line)
     with prepare(stressed, database_url) as process:
         line_with(process, "Running upgrade")
         time.sleep(0.5)
         process.kill()
-    migration.write_text(text.replace(line, "pass"))
+    migration.write_text(migration.read_text().replace(line, "pass"))
     if variant.database == "mysql":  # it has no way to notice a dead client before the statement ends
         kill_sessions(database_url, "%sleep(60)%")
     output = stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
     assert "ready in" in output
 
 
+@only(database=SERVERS, migrations=("alembic",))
+@pytest.mark.parametrize("command", [("python", "-m", "app.database", "prepare"), ("alembic", "upgrade", "head")])
+def test_long_migration(stressed: Project, database_url: str, variant: Variant, command: tuple[str, ...]) -> None:
+    """A migration may take longer than any statement of a request."""
+    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    nap = {"postgresql": "SELECT pg_sleep(5.5)", "mysql": "DO sleep(5.5)"}[variant.database]
+    add_migration(stressed, f"op.execute('{nap}')")
+    stressed.run(*command, DATABASE_URL=database_url, DATABASE_STATEMENT_TIMEOUT="0.1")
+    assert sql(database_url, "SELECT max(version_num) FROM alembic_version") == "0002"
+
+
+@only(database=SERVERS)
+def test_silent_server(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A server that accepts a connection and says nothing is away: one line, soon."""
+    proxy = Proxy(database_url)
+    proxy.open()
+    proxy.flowing.clear()
+    variables = {"DATABASE_URL": proxy.url, "DATABASE_STATEMENT_TIMEOUT": "1"}
+    started = time.monotonic()
+    output = stressed.run("python", "-m", "app.database", "check", status=1, **variables)
+    assert "start the server" in output
+    assert "Traceback" not in output
+    assert time.monotonic() - started < 30
+
+
 @only(database=SERVERS)
 def test_late_server(stressed: Project, database_url: str, variant: Variant) -> None:
     """A server that comes 3 s late is waited for; that is said once."""
-    address = re.search(r"@([^:/]+):(\d+)", database_url)
-    assert address
-    proxy = Proxy(address[1], int(address[2]))
-    url = database_url.replace(address[0], f"@127.0.0.1:{proxy.port}")
-    with prepare(stressed, url) as process:
+    proxy = Proxy(database_url)
+    with prepare(stressed, proxy.url) as process:
         lines = [line_with(process, "waiting 30 s at most")]
         time.sleep(3)
         proxy.open()

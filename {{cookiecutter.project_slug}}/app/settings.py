@@ -101,11 +101,6 @@ class Settings(BaseSettings):
 {% endif %}
 
     @property
-    def for_migrations(self) -> "Settings":
-        """Return the same settings, but with a day for each statement."""
-        return self.model_copy(update={"database_statement_timeout": 86_400})
-
-    @property
     def database_options(self) -> dict[str, Any]:
         """What `create_engine` is to know beside the URL, on every database."""
         return {

@@ -13,7 +13,7 @@ from sqlalchemy import {{ "URL, " if cookiecutter.database == "mysql" }}Connecti
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
-from app.database.engine import build_engine
+from app.database.engine import build_engine, build_schema_engine
 from app.database.startup import (
     DatabaseNotReadyError,
     one_line_errors,
@@ -87,16 +87,16 @@ def lock_and_migrate(connection: Connection) -> None:
 {% call engine() %}
 async def connect_and_migrate() -> None:
     """Run the migrations on a connection of their own."""
-    engine = build_engine(get_settings().for_migrations, poolclass=NullPool)
+    settings = get_settings()
+    engine = build_engine(settings, poolclass=NullPool)
     try:
         with one_line_errors(engine.url):
             await reach_database(engine, create=False)
-        async with engine.connect() as connection:
-            {{ run_sync("lock_and_migrate") }}
     except DatabaseNotReadyError as error:
         raise SystemExit(f"ERROR: {error}") from None
-    finally:
-        await engine.dispose()
+    patient_engine = build_schema_engine(settings.database_url)
+    async with patient_engine.connect() as connection:
+        {{ run_sync("lock_and_migrate") }}
 {% endcall %}
 
 

@@ -72,5 +72,4 @@ def test_off(limit: float) -> None:
     engine = build_engine(settings){{ ".sync_engine" if is_async }}
     assert bool(engine.dispatch.before_cursor_execute) == bool(limit)
     assert bool(engine.dispatch.after_cursor_execute) == bool(limit)
-    assert bool(engine.dialect.dispatch.handle_error) == bool(limit)
 {% endcall %}

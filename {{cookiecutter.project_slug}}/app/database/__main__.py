@@ -18,7 +18,7 @@ async def run(*, prepare: bool) -> None:
     """Prepare or check the database of the settings."""
     settings = get_settings()
     patience = settings.database_startup_timeout if prepare else 0
-    engine = build_engine(settings.for_migrations)
+    engine = build_engine(settings)
     try:
         await open_database(engine, prepare=prepare, patience=patience)
     finally:
@@ -39,6 +39,8 @@ def main() -> int:
     except DatabaseNotReadyError as error:
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

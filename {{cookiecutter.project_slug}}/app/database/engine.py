@@ -6,15 +6,20 @@ from functools import lru_cache
 from typing import Any
 
 {% if cookiecutter.engine == "async" %}
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 {% else %}
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine
 {% endif %}
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
 from app.database.slow_queries import log_slow_queries
 from app.settings import Settings, get_settings
+
+DAY = 86_400
+PROBE_TIMEOUT = 2
+"""Seconds for a statement that changes the schema, or asks whether all is well."""
 
 
 def get_engine_options(settings: Settings) -> dict[str, Any]:
@@ -47,6 +52,12 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     return engine
 
 
+def build_schema_engine(url: URL) -> AsyncEngine:
+    """Return an engine, without a pool, on which a statement may take a day."""
+    longer = {"database_url": url, "database_statement_timeout": DAY}
+    return build_engine(get_settings().model_copy(update=longer), poolclass=NullPool)
+
+
 @lru_cache
 def get_engine() -> AsyncEngine:
     """Return the engine of this process, made on first use."""
@@ -59,5 +70,6 @@ def get_probe_engine() -> AsyncEngine:
     settings = get_settings()
     if dialect_of(settings.database_url).in_memory(settings.database_url):
         return get_engine()
-    return build_engine(settings, poolclass=NullPool)
+    hasty = {"database_statement_timeout": PROBE_TIMEOUT}
+    return build_engine(settings.model_copy(update=hasty), poolclass=NullPool)
 {% endcall %}

@@ -8,6 +8,7 @@ import asyncio
 {% endif %}
 from functools import lru_cache{{ ", wraps" if is_async }}
 {% if is_async %}
+from inspect import iscoroutinefunction
 from typing import Any
 {% endif %}
 
@@ -18,54 +19,55 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.database.engine import get_engine
 
-
 {% if is_async %}
+ENDS = {"aclose", "close", "invalidate", "reset", "rollback"}
+"""Methods that wait for another task, instead of refusing."""
+
+
 class OneTaskSession(AsyncSession):
     """A session that refuses to serve two tasks at once.
 
     Drivers differ in what they make of it, from an error to a silent loss of rows.
     """
 
-    user: asyncio.Task[Any] | None = None
-    """The task that uses the session right now."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lock = asyncio.Lock()
+        self.user: asyncio.Task[Any] | None = None
 
 
-def one_at_a_time(name: str) -> Any:
-    """Return a method of `AsyncSession` that raises while another one is under way."""
-    method = getattr(AsyncSession, name)
+def one_at_a_time(name: str, method: Any) -> Any:
+    """Return a method of `AsyncSession` that raises while another one is under way.
+
+    What ends the transaction waits instead: when one task has failed, another one
+    may be in the middle of a statement.
+    """
 
     @wraps(method)
     async def guarded(self: OneTaskSession, *args: Any, **kwargs: Any) -> Any:
         task = asyncio.current_task()
         if self.user is task:  # one of these methods calls another
             return await method(self, *args, **kwargs)
-        if self.user is not None:
+        if self.lock.locked() and name not in ENDS:
             what = "another task uses this session: give each task a session of its own"
             raise InvalidRequestError(f"{name}() while {what}")
-        self.user = task
-        try:
-            return await method(self, *args, **kwargs)
-        finally:
-            self.user = None
+        async with self.lock:
+            self.user = task
+            try:
+                return await method(self, *args, **kwargs)
+            finally:
+                self.user = None
 
     return guarded
 
 
-GUARDED = (
-    "commit",
-    "execute",
-    "flush",
-    "get",
-    "merge",
-    "refresh",
-    "rollback",
-    "scalar",
-    "scalars",
-    "stream",
-)
-for method_name in GUARDED:
-    setattr(OneTaskSession, method_name, one_at_a_time(method_name))
+for name, method in vars(AsyncSession).items():
+    if iscoroutinefunction(method) and not name.startswith("_"):
+        setattr(OneTaskSession, name, one_at_a_time(name, method))
 
+
+{% endif %}
+{% if not is_async %}
 
 {% endif %}
 @lru_cache

@@ -18,13 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import Fault, describe, dialect_of
+from app.database.engine import build_schema_engine
 from app.database.schema import prepare_schema, verify_schema
+from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 2.0
 """Seconds between two attempts to connect."""
+
+UNUSABLE = (AttributeError, OSError, TypeError, ValueError)
+"""What drivers raise for an option that they do not know, or a file that is missing."""
 
 
 class DatabaseNotReadyError(Exception):
@@ -87,7 +92,7 @@ async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
     try:
         async with engine.connect():
             return "the database is there"
-    except (TypeError, ValueError) as error:  # the driver does not know an option
+    except UNUSABLE as error:
         raise DatabaseNotReadyError(f"{error} - correct DATABASE_URL") from None
     except DBAPIError as error:
         missing = dialect_of(engine.url).diagnose(error) is Fault.MISSING
@@ -103,26 +108,28 @@ async def create_database(url: URL) -> None:
     dialect = dialect_of(url)
     server_url, statement = dialect.creation(url)
     # CREATE DATABASE is not for transactions.
-    options = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
-    engine = create_async_engine(server_url, **options)
+    engine = create_async_engine(
+        server_url,
+        connect_args=dialect.connect_args(get_settings()),
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+    )
     try:
         async with engine.connect() as connection:
             await connection.execute(text(statement))
     except DBAPIError as error:
         if dialect.diagnose(error) is not Fault.EXISTS:
             raise
-    finally:
-        await engine.dispose()
 
 
 async def prepare_database(engine: AsyncEngine) -> str:
     """Create or upgrade the tables. Return what was done."""
-    async with engine.connect() as connection:
-        try:
-            return {{ run_sync("prepare_schema") }}
-        finally:
-            if dialect_of(engine.url).has_server:
-                await connection.invalidate()  # and with it the lock
+    if dialect_of(engine.url).has_server:
+        engine = build_schema_engine(engine.url)
+    else:  # somebody else may have made the file
+        await create_database(engine.url)
+    async with engine.connect() as connection:  # the lock ends with it
+        return {{ run_sync("prepare_schema") }}
 
 
 async def verify_database(engine: AsyncEngine) -> None:

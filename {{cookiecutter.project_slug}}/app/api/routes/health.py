@@ -8,8 +8,8 @@ from typing import Literal
 from fastapi import APIRouter, HTTPException, status
 from pydantic import BaseModel
 
-from app.api.problems import problems
-from app.database.engine import get_probe_engine
+from app.api.problems import RETRY_AFTER, problems
+from app.database.engine import PROBE_TIMEOUT, get_probe_engine
 from app.database.startup import (
     DatabaseNotReadyError,
     one_line_errors,
@@ -19,9 +19,6 @@ from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/health", tags=["health"])
-
-PATIENCE = 2
-"""Seconds for the database to answer."""
 
 
 class Health(BaseModel):
@@ -44,8 +41,8 @@ class Probe:
         if self.task is None or self.task.done():
             self.task = asyncio.create_task({{ "find_fault()" if is_async else "asyncio.to_thread(find_fault)" }})
         task = self.task  # the next request may put another one in its place
-        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
-        return task.result() if done else f"no answer within {PATIENCE} s"
+        done, _ = await asyncio.wait({task}, timeout=PROBE_TIMEOUT)
+        return task.result() if done else f"no answer within {PROBE_TIMEOUT} s"
 
 
 {{ "async " if is_async }}def find_fault() -> str | None:
@@ -74,5 +71,6 @@ async def ready() -> Health:
     if fault is not None:
         logger.warning("Not ready: %s", fault)
         detail = "The database is not ready; the log says why."
-        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, detail)
+        code = status.HTTP_503_SERVICE_UNAVAILABLE
+        raise HTTPException(code, detail, headers=RETRY_AFTER)
     return Health()

@@ -31,6 +31,7 @@ class Fault(Enum):
     EXISTS = "nothing to do: the database exists already"
     LOGIN = "correct user and password in DATABASE_URL"
     PRIVILEGE = "grant the privilege to the user in DATABASE_URL"
+    PGBOUNCER = "set DATABASE_PGBOUNCER=true: the URL is that of PgBouncer"
     PLACE = "correct the host, or the folder of the file, in DATABASE_URL"
     UNKNOWN = "see the message"
 
@@ -173,6 +174,8 @@ def cause_of(error: BaseException) -> BaseException:
 def describe(error: BaseException) -> str:
     """Return what the driver said, on one line."""
     cause = cause_of(error)
+    if isinstance(cause, TimeoutError) and not str(cause):
+        return "the server does not answer"
     return re.sub(r"\s+", " ", str(cause)).strip() or type(cause).__name__
 
 
