@@ -129,7 +129,7 @@ CUTS = [
     Cut(4, "postgresql-sync-alembic", "/test_silence", PG, '"tcp_user_timeout": 11_000'),
     Cut(4, "mysql-async-alembic", "/test_silence", MYSQL, "timeout + CONNECT_TIMEOUT"),
     Cut(4, "postgresql-sync-create_all", "/test_read_only", PG, '"25006": Fault.AWAY'),
-    Cut(4, "postgresql-sync-alembic", "/test_changed_table", PG, '"cached plan": Fault.BUSY'),
+    Cut(4, "postgresql-async-alembic", "/test_changed_table", PG, '"cached plan": Fault.BUSY'),
     Cut(5, "postgresql-sync-create_all", "/test_race", SCHEMA, "dialect.lock_schema("),
     Cut(5, "mysql-async-alembic", "/test_race", SCHEMA, "dialect.lock_schema("),
     Cut(5, "sqlite-sync-create_all", "/test_race", SQLITE, '"IMMEDIATE"', '"DEFERRED"'),

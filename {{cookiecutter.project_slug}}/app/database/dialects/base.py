@@ -168,7 +168,12 @@ def poll(attempt: Callable[[], Any], connection: Connection, patience: float) ->
 
 def cause_of(error: BaseException) -> BaseException:
     """Return the driver's own exception."""
-    return error.driver_exception if isinstance(error, DBAPIError) else error
+    if not isinstance(error, DBAPIError):
+        return error
+    try:
+        return error.driver_exception
+    except ValueError:  # it is SQLAlchemy's own
+        return error.orig or error
 
 
 def describe(error: BaseException) -> str:
