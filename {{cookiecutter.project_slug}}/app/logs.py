@@ -11,8 +11,11 @@ from app.settings import get_settings
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is handled; its tasks and threads inherit it."""
 
-PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/]*@")
-"""In a URL, to the last @ of what may be a password that nobody has encoded."""
+PASSWORDS = (
+    re.compile(r"([?&]\w*passw(?:or)?d=)[^\s&]*"),
+    re.compile(r"(://[^\s:/@]*:)[^\s/]*(?=@)"),
+)
+"""In a URL: among its options, then before the last @, since one may hold an @."""
 
 ECHOES = (
     "sqlalchemy.engine.Engine",
@@ -24,7 +27,9 @@ ECHOES = (
 
 def mask(text: str) -> str:
     """Return `text` without the passwords of the URLs in it."""
-    return PASSWORD.sub(r"\1***@", text)
+    for password in PASSWORDS:
+        text = password.sub(r"\1***", text)
+    return text
 
 
 class TextFormatter(logging.Formatter):

@@ -128,6 +128,10 @@ def test_echo(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://ada:a:s3cret@host",
         "http://ada:a@s3cret@host",
         '{"url": "http://ada:s3cret@host"}',
+        "postgresql://ada@host/name?password=s3cret",
+        "mysql://host/name?charset=utf8mb4&passwd=s3cret",
+        "postgresql://host/name?sslpassword=s3cret&sslmode=require",
+        "http://ada:a@host?password=a@s3cret",
     ],
 )
 def test_password(formatter: logging.Formatter, url: str) -> None:

@@ -111,8 +111,17 @@ def test_password_that_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cret" not in str(caught.value)
 
 
-def test_password_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL.replace("secret", "s3cret"),
+        URL.replace(":secret", "") + "?password=s3cret",
+        URL.replace(":secret", "") + "?passwd=s3cret",
+    ],
+)
+def test_password_is_not_shown(url: str) -> None:
     """What a log or a traceback may print of the settings has no password."""
-    settings = Settings(database_url=parse_url(URL.replace("secret", "s3cret")))
+    settings = Settings(database_url=parse_url(url))
     assert "s3cret" not in f"{settings!r} {settings}"
+    assert settings.database_url.password == "s3cret"  # noqa: S105
 {% endif %}

@@ -70,6 +70,9 @@ def parse_url(text: str | URL) -> URL:
         if not url.database or not 0 < (url.port or 1) <= LAST_PORT:
             message = f"needs a database, and a port that exists, as in {example()}"
             raise ValueError(message)
+        for name in ("password", "passwd"):  # to where SQLAlchemy does not show it
+            if isinstance(password := url.query.get(name), str):
+                url = url.set(password=password).difference_update_query([name])
     return url
 
 
