@@ -13,6 +13,10 @@ from app.database.dialects import parse_url
 ROOT = Path(__file__).resolve().parent.parent
 """The project's folder."""
 
+MILLISECOND = 0.001
+DAY = 86_400.0
+"""Bounds for times, in seconds: servers count them in milliseconds."""
+
 DatabaseURL = Annotated[URL, NoDecode, PlainValidator(parse_url)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -47,7 +51,8 @@ class Settings(BaseSettings):
     )
     database_pool_timeout: float = Field(
         default=30,
-        gt=0,
+        ge=MILLISECOND,
+        le=DAY,
         description="How long a request waits for a connection.",
     )
     database_pool_recycle: int = Field(
@@ -71,16 +76,19 @@ class Settings(BaseSettings):
     database_slow_query: float = Field(
         default=0,
         ge=0,
+        le=DAY,
         description="Log statements that take longer; 0: none.",
     )
     database_statement_timeout: float = Field(
         default=15,
-        gt=0,
+        ge=MILLISECOND,
+        le=DAY,
         description="How long one statement, or lock, may take.",
     )
     database_startup_timeout: float = Field(
         default=30,
         ge=0,
+        le=DAY,
         description="How long startup waits for the server.",
     )
     database_prepare_on_startup: bool = Field(
@@ -131,4 +139,7 @@ def get_settings() -> Settings:
             for item in error.errors(include_input=False, include_url=False)
         ]
         message = "Wrong settings (environment or .env): " + "; ".join(lines)
+        raise SystemExit(message) from None
+    except (OSError, UnicodeError) as error:
+        message = f"Wrong settings: .env cannot be read as UTF-8: {error}"
         raise SystemExit(message) from None

@@ -1,6 +1,8 @@
 {% set url = cookiecutter.__driver ~ ("://" if cookiecutter.database != "sqlite" else ":///") %}
 """Settings: typed, validated, and said in one line when one is wrong."""
 
+from pathlib import Path
+
 import pytest
 
 from app.database.dialects import parse_url
@@ -50,7 +52,15 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_ECHO", "maybe", "valid boolean"),
         ("LOG_FORMAT", "xml", "'text' or 'json'"),
         ("LOG_LEVEL", "loud", "'DEBUG'"),
+        ("DATABASE_STATEMENT_TIMEOUT", "inf", "less than or equal to 86400"),
+        ("DATABASE_STATEMENT_TIMEOUT", "1e-9", "greater than or equal to 0.001"),
+        ("DATABASE_POOL_TIMEOUT", "inf", "less than or equal to 86400"),
+        ("DATABASE_POOL_TIMEOUT", "nan", "less than or equal to 86400"),
+        ("DATABASE_STARTUP_TIMEOUT", "1e300", "less than or equal to 86400"),
+        ("DATABASE_SLOW_QUERY", "inf", "less than or equal to 86400"),
         ("DATABASE_URL", "s3cret", "no database URL"),
+        ("DATABASE_URL", f"{URL}\udcff", "no database URL"),
+        ("DATABASE_URL", f"{URL}%00", "NUL"),
         ("DATABASE_URL", "oracle://ada:s3cret@host/name", "oracle is not used here"),
         ("DATABASE_URL", f"{URL.partition(':')[0]}+x://a:s3cret@b", "driver must be"),
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s:s3cret@host/name", "%40"),
@@ -58,6 +68,10 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s/s3cret@host/name", "%40"),
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:s3cret@host", "needs a database"),
         ("DATABASE_URL", "{{ cookiecutter.database }}://host:99999/name", "port that exists"),
+        ("DATABASE_URL", f"{URL}?{{ "port" if cookiecutter.database == "postgresql" else "connect_timeout" }}=s3cret", "option"),
+{% else %}
+        ("DATABASE_URL", "sqlite://s3cret.db", "three slashes"),
+        ("DATABASE_URL", f"{URL}?timeout=s3cret", "option"),
 {% endif %}
     ],
 )
@@ -75,6 +89,20 @@ def test_one_line(
     assert name in str(caught.value)
     assert words in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["# ä".encode("latin-1"), "# a".encode("utf-16")])
+def test_encoding(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    content: bytes,
+) -> None:
+    """A file that some editor has written in another encoding is one line, too."""
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    with pytest.raises(SystemExit, match=r"^Wrong settings: \.env .* UTF-8.*$"):
+        get_settings.__wrapped__()
 
 
 def test_level_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 LAST_PORT = 65_535
-UNREADABLE = (ArgumentError, ValueError)
+UNREADABLE = (ArgumentError, TypeError, ValueError)
 ENCODING = "percent-encode the password: @ is %40, / is %2F, : is %3A, % is %25"
 
 DIALECTS: dict[str, Dialect] = {
@@ -50,6 +50,7 @@ def parse_url(text: str | URL) -> URL:
     """
     try:
         url = make_url(text)
+        url.render_as_string(hide_password=False)  # fails on what is not UTF-8
     except UNREADABLE:
         message = f"is no database URL like {example()}; {ENCODING}"
         raise ValueError(message) from None
@@ -65,15 +66,35 @@ def parse_url(text: str | URL) -> URL:
         message = f"the driver must be {dialect.drivername}, not {url.drivername}"
         raise ValueError(message)
     if dialect.has_server:
+        for name in ("password", "passwd"):  # to where SQLAlchemy does not show it
+            if isinstance(password := url.query.get(name), str):
+                url = url.set(password=password).difference_update_query([name])
+    check(url, dialect)
+    return url
+
+
+def check(url: URL, dialect: Dialect) -> None:
+    """Find what would otherwise fail later, in the words of a library.
+
+    Raises:
+        ValueError: No database can have this URL.
+    """
+    if dialect.has_server:
         if "@" in f"{url.host}{url.database}":
             raise ValueError(ENCODING)
         if not url.database or not 0 < (url.port or 1) <= LAST_PORT:
             message = f"needs a database, and a port that exists, as in {example()}"
             raise ValueError(message)
-        for name in ("password", "passwd"):  # to where SQLAlchemy does not show it
-            if isinstance(password := url.query.get(name), str):
-                url = url.set(password=password).difference_update_query([name])
-    return url
+    elif url.host:
+        message = f"the path of a file follows three slashes: {dialect.example}"
+        raise ValueError(message)
+    if "\0" in f"{url.username}{url.password}{url.host}{url.database}":
+        raise ValueError("has a NUL character, %00")
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except UNREADABLE:
+        message = "an option, after the ?, has a value that is not possible"
+        raise ValueError(message) from None
 
 
 def example() -> str:
