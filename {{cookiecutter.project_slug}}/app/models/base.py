@@ -86,20 +86,21 @@ class Base(DeclarativeBase):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  (not ours to annotate)
 
 
-@event.listens_for(Mapper, "mapper_configured")
-def refuse_lazy_loading(mapper: Mapper[Any], model: type) -> None:
+@event.listens_for(Mapper, "after_configured")
+def refuse_lazy_loading() -> None:
     """Find at import what would else be found in production: a query nobody wrote.
 
     Raises:
         ArgumentError: A relationship would load when an attribute is merely read.
     """
-    del model
-    for relationship in mapper.relationships:
-        if relationship.lazy in {"select", True}:
-            raise ArgumentError(
-                f"{relationship} would load lazily: write relationship(lazy='raise'), "
-                "and name it in queries that need it, with options(selectinload(...))"
-            )
+    for mapper in Base.registry.mappers:
+        for relationship in mapper.relationships:
+            if relationship.lazy in {"select", True, "dynamic"}:
+                raise ArgumentError(
+                    f"{relationship} would load lazily: write "
+                    "relationship(lazy='raise'), and name it in queries that need "
+                    "it, with options(selectinload(...))"
+                )
 
 
 class Entity(Base):
