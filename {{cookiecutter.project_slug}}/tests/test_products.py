@@ -45,6 +45,7 @@ async def test_price(client: Client, price: object, answer: str) -> None:
         {"price": "NaN"},
         {"price": "-0"},
         {"price": " 1 "},
+        {"price": "1.00\n"},
         {"price": "1e3"},
         {"price": float("nan")},
         {"price": "x"},

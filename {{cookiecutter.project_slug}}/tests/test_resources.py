@@ -86,7 +86,18 @@ async def test_full_last_page(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=101", "limit=x", "after=0", "after=2147483648", "a=1"],
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=1_0",
+        "limit=1.0",
+        "after=0",
+        "after=2147483648",
+        "after=1_0",
+        "after=%201",
+        "a=1",
+    ],
 )
 async def test_list_refuses(client: Client, path: str, query: str) -> None:
     """A page has bounds, and a misspelt parameter is not ignored."""
@@ -151,9 +162,12 @@ async def test_not_found(client: Client, path: str, method: str) -> None:
     }
 
 
-@pytest.mark.parametrize("key", ["0", "-1", "x", 2**31, 2**63, 10**400, "%00"])
+@pytest.mark.parametrize(
+    "key",
+    ["0", "-1", "x", 2**31, 2**63, 10**400, "%00", "1_0", "1.0", "%201", "1%0A"],
+)
 async def test_impossible_id(client: Client, path: str, key: object) -> None:
-    """No number that the column cannot hold reaches the database."""
+    """No number that the column cannot hold reaches the database, nor other text."""
     response = await client.get(f"{path}/{key}")
     assert response.status_code == 422
     assert response.json()["errors"][0]["loc"][0] == "path"

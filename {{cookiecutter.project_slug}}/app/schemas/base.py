@@ -4,8 +4,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app import limits
-from app.schemas.types import Identifier
+from app.schemas.types import Identifier, PageSize
 
 Item = TypeVar("Item")
 
@@ -30,7 +29,7 @@ def may_be_absent() -> Any:
 class PageParameters(Input):
     """Which page of a list: the rows that follow the last one seen."""
 
-    limit: int = Field(default=50, ge=1, le=limits.PAGE)
+    limit: PageSize = 50
     after: Identifier | None = Field(default=None, description="The last id seen.")
 
 

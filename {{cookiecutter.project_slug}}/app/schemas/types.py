@@ -35,6 +35,17 @@ def not_text_nor_boolean(value: Any) -> Any:
     return value
 
 
+DIGITS = re.compile("-?[0-9]+")
+
+
+def number_or_digits(value: Any) -> Any:
+    """Take a number, or its digits in a path or query; `true` and `1_0` are neither."""
+    is_text = isinstance(value, str)
+    if isinstance(value, bool) or (is_text and not DIGITS.fullmatch(value)):
+        raise ValueError("must be a whole number")
+    return value
+
+
 CENT = 10**-limits.PRICE_DECIMALS
 WHOLE_DIGITS = limits.PRICE_DIGITS - limits.PRICE_DECIMALS
 MOST = 10**WHOLE_DIGITS - CENT
@@ -46,7 +57,8 @@ AMOUNT = re.compile(
 
 def number_or_amount(value: Any) -> Any:
     """Take a number, or an amount such as `"9.90"`; `true` and `"1e3"` are neither."""
-    if isinstance(value, bool) or (isinstance(value, str) and not AMOUNT.match(value)):
+    is_text = isinstance(value, str)
+    if isinstance(value, bool) or (is_text and not AMOUNT.fullmatch(value)):
         raise ValueError("must be a number, or a string such as 9.90")
     return value
 
@@ -56,8 +68,18 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-limits.PRICE_DECIMALS)) + 0  # no -0.00
 
 
-Identifier = Annotated[int, Field(ge=1, le=limits.INTEGER)]
+Identifier = Annotated[
+    int,
+    Field(ge=1, le=limits.INTEGER),
+    BeforeValidator(number_or_digits),
+]
 """The number of a row."""
+
+PageSize = Annotated[
+    int,
+    Field(ge=1, le=limits.PAGE),
+    BeforeValidator(number_or_digits),
+]
 
 Quantity = Annotated[
     int,
