@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,9 @@ from pytest_cookies.plugin import Cookies
 from tests.conftest import Project, clean_environment, execute, free_port, need_server
 from tests.databases import drop_databases
 from tests.variants import UV, Variant
+
+DOCKER_STOP = 10
+"""Seconds that a container has to end, before it is killed."""
 
 OWN = [
     Variant("sqlite", "sync", "alembic"),
@@ -154,14 +159,25 @@ class Image:
         self.command = json.loads(self.translate(rest))
 
 
+@pytest.fixture
+def silent_collector() -> Iterator[str]:
+    """Return the URL of a collector of telemetry that takes connections, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
 @pytest.mark.parametrize(
     "variant", [Variant("sqlite", "async", "alembic"), Variant("postgresql", "sync", "create_all")], ids=str
 )
-def test_image(cookies: Cookies, variant: Variant, tmp_path: Path) -> None:
-    """What the Dockerfile says leads to a service that is ready, when its instructions are followed by hand."""
+def test_image(cookies: Cookies, variant: Variant, tmp_path: Path, silent_collector: str) -> None:
+    """What the Dockerfile says leads to a service that is ready, when its instructions are followed by hand.
+
+    It ends before it is killed, though it has much to tell a collector that does not listen.
+    """
     project = Project(cookies.bake(extra_context=variant.answers).project_path, variant)
     (tmp_path / "service").mkdir()
     image = Image(project, tmp_path, free_port())
+    image.environment["EXTRAS"] = "--extra=telemetry"
     image.build(project.path / "Dockerfile")
     assert image.user == "1000"
     tools = {"uv", "pip", "mypy", "pytest"}
@@ -171,7 +187,8 @@ def test_image(cookies: Cookies, variant: Variant, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/data/service.db"
     if variant.database != "sqlite":
         url = f"{need_server(variant.database).rpartition('/')[0]}/verify_{uuid.uuid4().hex[:16]}"
-    options = {"cwd": tmp_path / "service", "env": image.environment | {"DATABASE_URL": url}}
+    variables = {"DATABASE_URL": url, "OTEL_EXPORTER_OTLP_ENDPOINT": silent_collector}
+    options = {"cwd": tmp_path / "service", "env": image.environment | variables}
     subprocess.run([tmp_path / "venv/bin/python", "-m", "app.database", "prepare"], check=True, **options)
     assert subprocess.run(in_path(image.probe, image), check=False, capture_output=True, **options).returncode != 0
     process = subprocess.Popen(in_path(image.command, image), **options)
@@ -184,9 +201,12 @@ def test_image(cookies: Cookies, variant: Variant, tmp_path: Path) -> None:
                 status = urllib.request.urlopen(f"http://127.0.0.1:{image.port}/health/ready").status
         assert status == 200
         subprocess.run(in_path(image.probe, image), check=True, **options)
-    finally:
+        for _ in range(1000):
+            urllib.request.urlopen(f"http://127.0.0.1:{image.port}/health/live").close()
         process.terminate()
-        assert process.wait(15) in (0, -15)
+        assert process.wait(DOCKER_STOP) in (0, -15)
+    finally:
+        process.kill()
         if variant.database != "sqlite":
             drop_databases(need_server(variant.database), url.rpartition("/")[2])
 
