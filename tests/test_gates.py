@@ -157,7 +157,13 @@ RULES = {
         ROUTE,
         "from app.database.session import get_session_factory\n",
         "lint-imports",
-        "A route takes a DatabaseSession: it opens no session",
+        "a request takes a DatabaseSession",
+    ),
+    "the factory in a helper": (
+        "app/logs.py",
+        "from app.database import session\nsession.get_session_factory()\n",
+        "lint-imports",
+        "Only app.dependencies opens a session",
     ),
     "the engine in a route": (
         ROUTE,

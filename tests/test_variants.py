@@ -44,6 +44,8 @@ WITH = {
         "tests/test_migrations.py",
     ],
     "create_all": [],
+    "sync": ["tests/test_routes.py"],
+    "async": [],
 }
 
 PYTHONS = other_pythons() or [MAIN]
@@ -52,7 +54,7 @@ PYTHONS = other_pythons() or [MAIN]
 def test_files(project: Project, variant: Variant) -> None:
     """There are the files that the variant needs, and no others."""
     found = [path.relative_to(project.path).as_posix() for path in project.files()]
-    expected = COMMON + WITH[variant.database] + WITH[variant.migrations] + OF_A_FORK
+    expected = COMMON + OF_A_FORK + [name for answer in vars(variant).values() for name in WITH[answer]]
     assert sorted(found) == sorted(expected)
 
 

@@ -1,1 +1,1 @@
-"""What routes ask for in their parameters."""
+"""What routes ask for in their parameters, and whatever else opens a session."""
