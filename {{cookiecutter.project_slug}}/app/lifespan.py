@@ -1,6 +1,7 @@
 {% from "engine.jinja" import await with context %}
 """The start and the end of the service."""
 
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
-from app.database.engine import get_engine
+from app.database.engine import get_engine, get_read_engine
 from app.database.startup import DatabaseNotReadyError, open_database
 from app.logs import configure_logging
 from app.settings import get_settings
@@ -31,11 +32,25 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             patience=settings.database_startup_timeout,
         )
         if telemetry.is_on():
-            telemetry.observe_database(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+            engines = {"app": engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }}, "read": get_read_engine(){{ ".sync_engine" if cookiecutter.engine == "async" else "" }}}
+            telemetry.observe_database(engines)
+        spare_garbage_collection()
         yield
     finally:
         {{ await }}engine.dispose()
+        {{ await }}get_read_engine().dispose()
         logger.info("Database: closed")
+
+
+def spare_garbage_collection() -> None:
+    """Look through what the start has made once, and never again.
+
+    Most of what a request makes ends with it, by counting references; looking for
+    cycles every 700 objects would take a seventh of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, *gc.get_threshold()[1:])
 
 
 class OneLineStartupError:

@@ -39,6 +39,10 @@ class Settings(BaseSettings):
         description="Where the database is. Percent-encode special characters in "
         "the password: `@` is `%40`, `/` is `%2F`, `:` is `%3A`, `%` is `%25`."
     )
+    database_read_url: DatabaseURL | None = Field(
+        default=None,
+        description="Where to read what is not about to be written: a replica.",
+    )
     database_pool_size: int = Field(
         default=5,
         ge=1,
@@ -62,7 +66,7 @@ class Settings(BaseSettings):
     )
     database_pool_pre_ping: bool = Field(
         default=True,
-        description="Test a connection each time it is taken.",
+        description="Test a connection that was idle for a second before it is used.",
     )
     database_echo: bool = Field(default=False, description="Log every statement.")
     database_echo_pool: bool = Field(
@@ -109,6 +113,11 @@ class Settings(BaseSettings):
 {% endif %}
 
     @property
+    def database_urls(self) -> list[URL]:
+        """Return where the data are: one place, or two."""
+        return [url for url in (self.database_url, self.database_read_url) if url]
+
+    @property
     def database_options(self) -> dict[str, Any]:
         """What `create_engine` is to know beside the URL, on every database."""
         return {
@@ -119,7 +128,6 @@ class Settings(BaseSettings):
             "max_overflow": self.database_max_overflow,
             "pool_timeout": self.database_pool_timeout,
             "pool_recycle": self.database_pool_recycle,
-            "pool_pre_ping": self.database_pool_pre_ping,
         }
 
 

@@ -6,7 +6,7 @@ the environment names no endpoint, nothing here takes part in a request.
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from secrets import token_hex
@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 from sqlalchemy import Engine, ExceptionContext, Pool, QueuePool, event
 
 from app.database.engine import get_capacity
-from app.dependencies.database import count_waiting
+from app.dependencies.database import get_turns
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +52,11 @@ def current_trace_id() -> str:
     return trace.format_trace_id(context.trace_id)
 
 
-def observe_database(engine: Engine) -> None:
-    """Send what the database does to where FastAPI sends the rest."""
-    trace_statements(engine)
-    measure_pool(engine.pool)
+def observe_database(engines: Mapping[str, Engine]) -> None:
+    """Send what the database does, by these names, to where FastAPI sends the rest."""
+    for engine in engines.values():
+        trace_statements(engine)
+    measure_pools({name: engine.pool for name, engine in engines.items()})
 
 
 def trace_statements(engine: Engine, provider: TracerProvider | None = None) -> None:
@@ -89,26 +90,29 @@ def trace_statements(engine: Engine, provider: TracerProvider | None = None) -> 
             span.end()
 
 
-def measure_pool(pool: Pool, provider: MeterProvider | None = None) -> None:
+def measure_pools(
+    pools: Mapping[str, Pool],
+    provider: MeterProvider | None = None,
+) -> None:
     """Publish how many connections there are, and how many requests wait for one."""
-    assert isinstance(pool, QueuePool)  # noqa: S101  (tells the type checker)
     meter = metrics.get_meter("app.database", meter_provider=provider)
-    name = {"db.client.connection.pool.name": "app"}
+
+    def observe(read: Callable[[QueuePool], int], **more: str) -> Iterable[Observation]:
+        for name, pool in pools.items():
+            assert isinstance(pool, QueuePool)  # noqa: S101  (tells the type checker)
+            about = {"db.client.connection.pool.name": name}
+            yield Observation(read(pool), about | more)
 
     def count(options: CallbackOptions) -> Iterable[Observation]:
-        states = {"idle": pool.checkedin(), "used": pool.checkedout()}
-        for state, number in states.items():
-            about = name | {"db.client.connection.state": state}
-            yield Observation(number, about)
-
-    def observe(read: Callable[[], int]) -> Any:
-        return lambda options: [Observation(read(), name)]
+        state = "db.client.connection.state"
+        yield from observe(QueuePool.checkedin, **{state: "idle"})
+        yield from observe(QueuePool.checkedout, **{state: "used"})
 
     for key, callback in {
         "count": count,
-        "idle.max": observe(pool.size),
-        "max": observe(get_capacity),
-        "pending_requests": observe(count_waiting),
+        "idle.max": lambda options: observe(QueuePool.size),
+        "max": lambda options: observe(lambda pool: get_capacity()),
+        "pending_requests": lambda options: [Observation(get_turns().waiting)],
     }.items():
         unit = "{request}" if key == "pending_requests" else "{connection}"
         full_name = f"db.client.connection.{key}"

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
-from app.database.engine import build_engine, get_engine
-from app.database.session import get_session_factory
+from app.database.engine import build_engine, get_engine, get_read_engine
+from app.database.session import get_read_session_factory, get_session_factory
 from app.main import create_app
 from app.settings import Settings, get_settings
 from tests import faults
@@ -87,13 +87,18 @@ async def client(started_client: Client) -> AsyncIterator[Client]:
     All sessions use one connection, in a transaction that is rolled back. What they
     call a transaction is a savepoint in it, so that they may commit and roll back.
     """
-    factory = get_session_factory()
-    usual = dict(factory.kw)
+    factories = [get_session_factory(), get_read_session_factory()]
+    usual = [dict(factory.kw) for factory in factories]
     async with get_engine().connect() as connection:
         transaction = await connection.begin()
-        factory.configure(bind=connection, join_transaction_mode="create_savepoint")
+        for factory in factories:
+            factory.configure(
+                bind=connection,
+                join_transaction_mode="create_savepoint",
+            )
         yield started_client
-        factory.kw = usual
+        for factory, options in zip(factories, usual, strict=True):
+            factory.kw = options
         await transaction.rollback()
 
 
@@ -101,9 +106,9 @@ async def client(started_client: Client) -> AsyncIterator[Client]:
 def leak_check() -> Iterator[None]:
     """Fail a test that leaves a connection behind."""
     yield
-    pool = get_engine().pool
-    assert isinstance(pool, QueuePool)
-    assert pool.checkedout() == 0, "a connection was not given back"
+    for engine in (get_engine(), get_read_engine()):
+        assert isinstance(engine.pool, QueuePool)
+        assert engine.pool.checkedout() == 0, "a connection was not given back"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import text
 
-from app.dependencies.database import DatabaseSession, count_waiting
+from app.dependencies.database import DatabaseReadSession, DatabaseSession, get_turns
 from app.models.user import User
 
 logger = logging.getLogger(__name__)
@@ -117,12 +117,34 @@ async def use_two_dependencies(
     return user + (await session.scalar(text("SELECT 1")) or 0)
 
 
+@router.get("/two-sessions")
+async def use_two_sessions(
+    reader: DatabaseReadSession,
+    session: DatabaseSession,
+) -> int:
+    """Use both sessions, which take a connection each."""
+    first = await reader.scalar(text("SELECT 1")) or 0
+    return first + (await session.scalar(text("SELECT 1")) or 0)
+
+
+@router.post("/add-to-reader", status_code=201)
+async def add_to_reader(session: DatabaseReadSession) -> None:
+    """Leave a user in a session that only reads."""
+    session.add(user("reader"))
+
+
+@router.post("/write-with-reader", status_code=201)
+async def write_with_reader(session: DatabaseReadSession) -> None:
+    """Send a statement that writes to where it is only read."""
+    await session.execute(text("DELETE FROM users"))
+
+
 @router.get("/hold")
 async def hold_a_session(session: DatabaseSession) -> int:
     """Keep a session for a while; return how many requests then wait for theirs."""
     del session
     await asyncio.sleep(0.25)
-    return count_waiting()
+    return get_turns().waiting
 
 
 @router.get("/log")

@@ -8,7 +8,7 @@ import asyncio
 {% else %}
 from concurrent.futures import ThreadPoolExecutor
 {% endif %}
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from httpx2 import Response
@@ -22,7 +22,6 @@ from app.database.engine import get_engine_options
 from app.database.session import get_session_factory
 {% endif %}
 from app.dependencies import database
-from app.dependencies.database import DatabaseSession
 from app.settings import get_settings
 from tests.client import Client
 
@@ -54,15 +53,13 @@ def capacity() -> int:
     return int(options["pool_size"] + options["max_overflow"])
 
 
-def test_limit_is_that_of_the_pool() -> None:
-    """As many sessions at once as there are connections, and no more."""
-    [_, dependency] = get_args(DatabaseSession)
-    assert dependency.max_concurrency == capacity()
-
-
-async def test_more_requests_than_connections(started_client: Client) -> None:
-    """Requests wait for their turn, none for each other, also with two dependencies."""
-    responses = await together(started_client, 60, "GET", "/faults/two-dependencies")
+@pytest.mark.parametrize("path", ["two-dependencies", "two-sessions"])
+async def test_more_requests_than_connections(
+    started_client: Client,
+    path: str,
+) -> None:
+    """Requests wait for their turn, none for each other, whatever they ask for."""
+    responses = await together(started_client, 60, "GET", f"/faults/{path}")
     assert {response.status_code for response in responses} == {200}
 
 
@@ -90,8 +87,7 @@ async def test_waiting_is_counted(started_client: Client) -> None:
     responses = await together(started_client, number, "GET", "/faults/hold")
     counts = [response.json() for response in responses]
     assert (max(counts), min(counts)) == (2, 0)
-    assert database.count_waiting() == 0
-    assert not database.places
+    assert database.get_turns().waiting == 0
 
 
 async def test_one_of_two(started_client: Client) -> None:

@@ -39,7 +39,7 @@ async def test_not_ready(
     """Without its database, or with another schema, the service is alive, not ready."""
     if exists:
         await create_database(empty_engine.url)
-    monkeypatch.setattr(health, "get_probe_engine", lambda: empty_engine)
+    monkeypatch.setattr(health, "get_probe_engine", lambda url: empty_engine)
     response = await client.get("/health/ready")
     assert response.status_code == 503
     assert response.headers["Content-Type"] == "application/problem+json"

@@ -84,7 +84,7 @@ async def test_failure_of_commit(client: Client, sessions: list[Session]) -> Non
     assert await emails(client) == []
     response = await client.post(PATH, json=ADA)
     assert response.status_code == 201
-    assert len({id(session) for session in sessions}) == 3
+    assert len({id(session) for session in sessions}) == 2
 
 
 {% if cookiecutter.database != "mysql" %}
@@ -100,6 +100,22 @@ async def test_failure_of_commit_itself(started_client: Client) -> None:
 
 
 {% endif %}
+async def test_reading_session_refuses_objects(client: Client) -> None:
+    """A row that would be lost is an error, not a 201."""
+    response = await client.post("/faults/add-to-reader")
+    assert response.status_code == 500
+    assert await emails(client) == []
+
+
+async def test_reading_session_refuses_statements(started_client: Client) -> None:
+    """What does not pass through the session's objects, the server refuses."""
+    created = await started_client.post(PATH, json=ADA)
+    response = await started_client.post("/faults/write-with-reader")
+    assert response.status_code >= 500
+    deleted = await started_client.delete(created.headers["Location"])
+    assert deleted.status_code == 204
+
+
 async def test_commit_in_a_route(client: Client) -> None:
     """A route may commit early: what comes later is a transaction of its own."""
     response = await client.post("/faults/half")

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from sqlalchemy import {{ "Engine, " if not is_async }}event, text
+from sqlalchemy.exc import DBAPIError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
@@ -14,6 +15,7 @@ from starlette.types import Message
 
 from app import lifespan
 from app.database import __main__ as command_line
+from app.database import engine
 from app.database.dialects import parse_url
 from app.database.engine import build_engine
 from app.database.startup import (
@@ -27,7 +29,7 @@ from app.main import create_app
 {% if cookiecutter.migrations == "alembic" %}
 from app.models.base import Base
 {% endif %}
-from app.settings import Settings
+from app.settings import Settings, get_settings
 from tests.conftest import drop
 from tests.server import new_url
 
@@ -85,6 +87,24 @@ async def test_second_start(
     assert "the database is there" in caplog.text
     async with empty_engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM users")) == 1
+
+
+async def test_reading_elsewhere(
+    empty_engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With DATABASE_READ_URL, reading is done there; the server refuses to write."""
+    await open_database(empty_engine, prepare=True, patience=5)
+    elsewhere = {"database_read_url": empty_engine.url}
+    settings = get_settings().model_copy(update=elsewhere)
+    monkeypatch.setattr(engine, "get_settings", lambda: settings)
+    reader = engine.get_read_engine.__wrapped__()
+    assert reader.url == empty_engine.url != get_settings().database_url
+    async with reader.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM users")) == 0
+        with pytest.raises(DBAPIError):
+            await connection.execute(text("DELETE FROM users"))
+    await reader.dispose()
 
 
 async def test_connections_are_kept(empty_engine: AsyncEngine) -> None:

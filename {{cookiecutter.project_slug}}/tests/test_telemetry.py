@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.database.engine import build_engine, get_capacity, get_engine_options
 from app.settings import ROOT, get_settings
-from app.telemetry import is_on, measure_pool, trace_statements
+from app.telemetry import is_on, measure_pools, trace_statements
 from tests.client import Client
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -156,7 +156,7 @@ async def test_pool(started_client: Client) -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     engine = build_engine(get_settings())
-    measure_pool(engine.pool, provider)
+    measure_pools({"app": engine.pool}, provider)
     async with engine.connect():
         data = reader.get_metrics_data()
     await engine.dispose()
@@ -173,6 +173,6 @@ async def test_pool(started_client: Client) -> None:
         ("count", "app", "used"): 1,
         ("idle.max", "app"): get_engine_options(get_settings())["pool_size"],
         ("max", "app"): get_capacity(),
-        ("pending_requests", "app"): 0,
+        ("pending_requests",): 0,
     }
 {% endcall %}

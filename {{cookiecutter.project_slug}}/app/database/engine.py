@@ -14,12 +14,12 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
+from app.database.pool import execute_on_connect, replace_broken_connections
 from app.database.slow_queries import log_slow_queries
-from app.settings import Settings, get_settings
+from app.settings import DAY, Settings, get_settings
 
-DAY = 86_400
 PROBE_TIMEOUT = 2
-"""Seconds for a statement that changes the schema, or asks whether all is well."""
+"""Seconds for the database to say that all is well."""
 
 
 def get_engine_options(settings: Settings) -> dict[str, Any]:
@@ -43,6 +43,8 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     options["connect_args"] = dialect.connect_args(settings)
     engine = create_async_engine(settings.database_url, **options)
     dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+    if settings.database_pool_pre_ping:
+        replace_broken_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }})
     if settings.database_slow_query:
         log_slow_queries(
             engine{{ ".sync_engine" if cookiecutter.engine == "async" }},
@@ -65,11 +67,35 @@ def get_engine() -> AsyncEngine:
 
 
 @lru_cache
-def get_probe_engine() -> AsyncEngine:
+def get_read_engine() -> AsyncEngine:
+    """Return the engine for what only reads, with a pool of its own.
+
+    Each statement is a transaction by itself, which saves sending BEGIN and COMMIT.
+    It connects to the database of `DATABASE_READ_URL`, if there is one.
+    """
+    settings = get_settings()
+    dialect = dialect_of(settings.database_url)
+    if dialect.in_memory(settings.database_url):
+        return get_engine().execution_options(isolation_level="AUTOCOMMIT")
+    url = settings.database_read_url or settings.database_url
+    engine = build_engine(
+        settings.model_copy(update={"database_url": url}),
+        **get_engine_options(settings),
+        execution_options={"read_only": True},
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+    )
+    if statement := dialect.refuse_writes(settings):
+        execute_on_connect(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }}, statement)
+    return engine
+
+
+@lru_cache
+def get_probe_engine(url: URL) -> AsyncEngine:
     """Return an engine without a pool: a full pool is no sign of a broken database."""
     settings = get_settings()
-    if dialect_of(settings.database_url).in_memory(settings.database_url):
+    if dialect_of(url).in_memory(url):
         return get_engine()
-    hasty = {"database_statement_timeout": PROBE_TIMEOUT}
+    hasty = {"database_url": url, "database_statement_timeout": PROBE_TIMEOUT}
     return build_engine(settings.model_copy(update=hasty), poolclass=NullPool)
 {% endcall %}

@@ -6,18 +6,22 @@
 {% if is_async %}
 import asyncio
 {% endif %}
-from functools import lru_cache{{ ", wraps" if is_async }}
+from functools import lru_cache{{ ", wraps" if is_async else "" }}
 {% if is_async %}
 from inspect import iscoroutinefunction
+{% endif %}
 from typing import Any
-{% endif %}
 
-{% if is_async %}
+from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
-{% endif %}
+{% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session
+{% else %}
+from sqlalchemy.orm import Session, sessionmaker
+{% endif %}
 
-from app.database.engine import get_engine
+from app.database.engine import get_engine, get_read_engine
 
 {% if is_async %}
 ENDS = {"aclose", "close", "invalidate", "reset", "rollback"}
@@ -70,6 +74,32 @@ for name, method in vars(AsyncSession).items():
 {% if not is_async %}
 
 {% endif %}
+class ReadSession(Session):
+    """A session that refuses to write."""
+
+
+@event.listens_for(ReadSession, "before_flush")
+def refuse_flush(*_: object) -> None:
+    """Refuse what the server would refuse, too: in tests, both sessions are one.
+
+    Raises:
+        InvalidRequestError: Always.
+    """
+    what = "take a DatabaseSession to write"
+    raise InvalidRequestError(f"a DatabaseReadSession only reads: {what}")
+
+
+OPTIONS: dict[str, Any] = {
+    # Statements are sent when the code says so, with flush() or at COMMIT.
+    "autoflush": False,
+    # Rows stay readable after COMMIT: reading one opens no new transaction.
+    "expire_on_commit": False,
+    # A session used after its request raises, instead of taking a connection
+    # that nobody would give back.
+    "close_resets_only": False,
+}
+
+
 @lru_cache
 def get_session_factory() -> async_sessionmaker[AsyncSession]:
     """Return the factory of this process, made on first use.
@@ -81,12 +111,21 @@ def get_session_factory() -> async_sessionmaker[AsyncSession]:
 {% if is_async %}
         class_=OneTaskSession,
 {% endif %}
-        # Statements are sent when the code says so, with flush() or at COMMIT.
-        autoflush=False,
-        # Rows stay readable after COMMIT: reading one opens no new transaction.
-        expire_on_commit=False,
-        # A session used after its request raises, instead of taking a connection
-        # that nobody would give back.
-        close_resets_only=False,
+        **OPTIONS,
+    )
+
+
+@lru_cache
+def get_read_session_factory() -> async_sessionmaker[AsyncSession]:
+    """Return the factory of sessions that only read: a `DatabaseReadSession`."""
+    return async_sessionmaker(
+        get_read_engine(),
+{% if is_async %}
+        class_=OneTaskSession,
+        sync_session_class=ReadSession,
+{% else %}
+        class_=ReadSession,
+{% endif %}
+        **OPTIONS,
     )
 {% endcall %}

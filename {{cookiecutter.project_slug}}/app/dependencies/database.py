@@ -1,20 +1,16 @@
-{% from "engine.jinja" import engine with context %}
 {% set is_async = cookiecutter.engine == "async" %}
-{% set is_sqlite = cookiecutter.database == "sqlite" %}
-"""The session of a request."""
+{% set session = "AsyncSession" if is_async else "Session" %}
+"""The sessions of a request."""
 
 import asyncio
-{% if is_async %}
 from collections.abc import AsyncIterator
-{% else %}
-from collections.abc import AsyncIterator, Iterator
-{% endif %}
+from functools import lru_cache
 from typing import Annotated
 
+from fastapi import Depends
 {% if not is_async %}
-from anyio import from_thread
+from fastapi.concurrency import run_in_threadpool
 {% endif %}
-from fastapi import Depends{{ ", Request" if is_sqlite }}
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,79 +19,98 @@ from sqlalchemy.orm import Session
 {% endif %}
 
 from app.database.engine import get_capacity
-from app.database.session import get_session_factory
+from app.database.session import get_read_session_factory, get_session_factory
 from app.settings import get_settings
 
-places: set[asyncio.Timeout] = set()
-"""One for each request that has a session, or waits for it."""
 
+class Turns:
+    """Lets as many requests to the database as there are connections, in order.
 
-def count_waiting() -> int:
-    """Return how many requests wait for their session."""
-    return sum(place.when() is not None for place in list(places))
-
-
-async def get_queue_timeout() -> AsyncIterator[asyncio.Timeout]:
-    """Limit the time that a request waits for its session.
-
-    Raises:
-        TimeoutError: SQLAlchemy's own, as if it had waited in the pool.
+    Who waits has no connection and no thread. If requests waited in the pool, each
+    with a thread, those that own the connections could not get a thread to go on.
     """
-    timeout = asyncio.timeout(get_settings().database_pool_timeout)
-    places.add(timeout)
+
+    def __init__(self, number: int) -> None:
+        self.free = asyncio.Semaphore(number)
+        self.waiting = 0
+
+    async def take(self, patience: float) -> None:
+        """Wait for a turn, `patience` seconds at most.
+
+        Raises:
+            TimeoutError: SQLAlchemy's own, as if the request had waited in the pool.
+        """
+        if not self.free.locked():
+            await self.free.acquire()
+            return
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(patience):
+                await self.free.acquire()
+        except TimeoutError:
+            raise PoolTimeoutError("too many requests wait for a connection") from None
+        finally:
+            self.waiting -= 1
+
+
+@lru_cache
+def get_turns() -> Turns:
+    """Return the turns of this process, made on first use."""
+    return Turns(get_capacity())
+
+
+async def get_turn() -> AsyncIterator[None]:
+    """Wait for a turn; a request takes one, whichever sessions it asks for."""
+    turns = get_turns()
+    await turns.take(get_settings().database_pool_timeout)
     try:
-        async with timeout:
-            yield timeout
-    except TimeoutError:
-        if not timeout.expired():
-            raise
-        raise PoolTimeoutError("too many requests wait for a connection") from None
+        yield
     finally:
-        places.discard(timeout)
+        turns.free.release()
 
 
-QueueTimeout = Annotated[asyncio.Timeout, Depends(get_queue_timeout, scope="function")]
+Turn = Annotated[None, Depends(get_turn, scope="function")]
 
-{% call engine() %}
 
-{% if is_sqlite %}
-async def get_database_session(
-    queue: QueueTimeout,
-    request: Request,
-) -> AsyncIterator[AsyncSession]:
-{% else %}
-async def get_database_session(queue: QueueTimeout) -> AsyncIterator[AsyncSession]:
-{% endif %}
+async def get_database_session(turn: Turn) -> AsyncIterator[{{ session }}]:
     """Give a request its session; commit when the route returns.
 
     Any exception, an `HTTPException` too, rolls everything back. The rollback also
     serves a COMMIT that failed: SQLite would keep that transaction open and hand
     it to the next request.
     """
-    {{ "queue.reschedule(None)" if is_async else "from_thread.run_sync(queue.reschedule, None)" }}  # its turn has come
     session = get_session_factory()()
     try:
-{% if is_sqlite %}
-        if request.method == "GET":  # it reads: let others write meanwhile
-            options = {"sqlite_begin": "DEFERRED"}
-            await session.connection(execution_options=options)
-{% endif %}
         yield session
-        await session.commit()
+        {{ "await session.commit()" if is_async else "await run_in_threadpool(session.commit)" }}
     except BaseException:
-        await session.rollback()
+        {{ "await session.rollback()" if is_async else "await run_in_threadpool(session.rollback)" }}
         raise
     finally:
-        await session.close()
+        {{ "await session.close()" if is_async else "session.close()  # its connection is back already" }}
+
+
+async def get_read_session(turn: Turn) -> AsyncIterator[{{ session }}]:
+    """Give a request a session that only reads: each statement by itself.
+
+    Raises:
+        InvalidRequestError: There is something to write.
+    """
+    session = get_read_session_factory()()
+    try:
+        yield session
+        if session.new or session.dirty or session.deleted:
+            {{ "await " if is_async }}session.flush()  # which refuses
+    finally:
+        {{ "await session.close()" if is_async else "session.close()  # sends nothing: there is no transaction" }}
 
 
 # scope="function": COMMIT comes before the response, so that a 2xx means stored.
-# max_concurrency: requests beyond the pool's capacity wait here, without a thread
-# and without a connection; if they waited in the pool, each with a thread, those
-# that own the connections could not get a thread to go on with. There is one
-# limit for each Depends object: every route and dependency uses this alias.
 DatabaseSession = Annotated[
-    AsyncSession,
-    Depends(get_database_session, scope="function", max_concurrency=get_capacity()),
+    {{ session }},
+    Depends(get_database_session, scope="function"),
 ]
-{% endcall %}
+DatabaseReadSession = Annotated[
+    {{ session }},
+    Depends(get_read_session, scope="function"),
+]

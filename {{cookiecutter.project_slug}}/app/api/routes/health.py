@@ -48,8 +48,9 @@ class Probe:
 {{ "async " if is_async }}def find_fault() -> str | None:
     """Return what is wrong with the database, or None."""
     try:
-        with one_line_errors(get_settings().database_url):
-            {{ "await " if is_async }}verify_database(get_probe_engine())
+        for url in get_settings().database_urls:
+            with one_line_errors(url):
+                {{ "await " if is_async }}verify_database(get_probe_engine(url))
     except DatabaseNotReadyError as error:
         return str(error)
     return None

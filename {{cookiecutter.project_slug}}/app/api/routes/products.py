@@ -5,11 +5,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
-from sqlalchemy import select
 
 from app.api.problems import CREATED, problems
 from app.api.queries import get_or_404, read_page
-from app.dependencies.database import DatabaseSession
+from app.dependencies.database import DatabaseReadSession, DatabaseSession
 from app.models.product import Product
 from app.schemas.base import Page
 from app.schemas.product import (
@@ -39,25 +38,21 @@ async def create_product(
     product = Product(**body.model_dump())
     session.add(product)
     await session.flush()
-    url = request.url_for("read_product", product_id=product.id)
-    response.headers["Location"] = url.path
+    response.headers["Location"] = f"{request.url.path}/{product.id}"
     return product
 
 
 @router.get("", response_model=Page[ProductRead])
 async def list_products(
     search: Annotated[ProductSearch, Query()],
-    session: DatabaseSession,
+    session: DatabaseReadSession,
 ) -> dict[str, Any]:
     """Return a page of products, all of them or those of one name."""
-    query = select(Product)
-    if search.name is not None:
-        query = query.where(Product.name == search.name)
-    return await read_page(session, Product, query, search)
+    return await read_page(session, Product, search)
 
 
 @router.get("/{product_id}", response_model=ProductRead, responses=problems(404))
-async def read_product(product_id: Identifier, session: DatabaseSession) -> Product:
+async def read_product(product_id: Identifier, session: DatabaseReadSession) -> Product:
     """Return one product."""
     return await get_or_404(session, Product, product_id)
 

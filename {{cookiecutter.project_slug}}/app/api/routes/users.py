@@ -5,11 +5,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
-from sqlalchemy import select
 
 from app.api.problems import CREATED, problems
 from app.api.queries import get_or_404, read_page
-from app.dependencies.database import DatabaseSession
+from app.dependencies.database import DatabaseReadSession, DatabaseSession
 from app.models.user import User
 from app.schemas.base import Page, PageParameters
 from app.schemas.types import Identifier
@@ -34,22 +33,21 @@ async def create_user(
     user = User(**body.model_dump())
     session.add(user)
     await session.flush()
-    url = request.url_for("read_user", user_id=user.id)
-    response.headers["Location"] = url.path
+    response.headers["Location"] = f"{request.url.path}/{user.id}"
     return user
 
 
 @router.get("", response_model=Page[UserRead])
 async def list_users(
     page: Annotated[PageParameters, Query()],
-    session: DatabaseSession,
+    session: DatabaseReadSession,
 ) -> dict[str, Any]:
     """Return a page of users."""
-    return await read_page(session, User, select(User), page)
+    return await read_page(session, User, page)
 
 
 @router.get("/{user_id}", response_model=UserRead, responses=problems(404))
-async def read_user(user_id: Identifier, session: DatabaseSession) -> User:
+async def read_user(user_id: Identifier, session: DatabaseReadSession) -> User:
     """Return one user."""
     return await get_or_404(session, User, user_id)
 

@@ -116,6 +116,10 @@ class Dialect(ABC):
         """Set up what each connection of `engine` needs."""
 
     @abstractmethod
+    def refuse_writes(self, settings: "Settings") -> str:
+        """Return the statement after which a connection only reads; empty: none."""
+
+    @abstractmethod
     def creation(self, url: URL) -> tuple[URL, str]:
         """Return where to connect, and what to say, to create the database."""
 
