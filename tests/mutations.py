@@ -122,7 +122,7 @@ CUTS = [
     Cut(2, "postgresql-async-alembic", "/test_waiting_is_bounded",
         DEPENDENCY, "get_settings().database_pool_timeout", "None"),
     Cut(3, "postgresql-async-alembic", "/test_no_leaks", DEPENDENCY, "await session.", "None and session."),
-    Cut(3, "postgresql-sync-alembic", "test_session_ends_with_its_request", SESSION, "close_resets_only=False"),
+    Cut(3, "postgresql-sync-alembic", "test_session_ends_with_its_request", SESSION, '"close_resets_only": False'),
     Cut(3, "mysql-async-alembic", "test_session_ends_with_its_request", DEPENDENCY, "await session.close()", "pass"),
     Cut(3, "postgresql-async-alembic", "/test_statement_that_is_left", SESSION, " and name not in ENDS", ""),
     Cut(4, "postgresql-async-create_all", "/test_outage", PG, "except OSError", "except ZeroDivisionError"),
