@@ -5,7 +5,7 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-.PHONY: new-project examples test test-faults test-mutations benchmark picture check hooks
+.PHONY: new-project examples test test-faults test-mutations benchmark benchmark-bake picture check hooks
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py
@@ -26,7 +26,10 @@ test-mutations: .venv/.test  ## break the database layer of every variant, and s
 	@$(BIN)/python -m tests.variants
 	@$(BIN)/python -m tests.mutations
 
-benchmark: .venv/.new-project  ## measure what a bake costs
+benchmark: .venv/.benchmark  ## measure a service, beside a tutorial's and the limit: database=sqlite engine=sync rounds=3 docs=no
+	@$(BIN)/python -m benchmarks.service
+
+benchmark-bake: .venv/.new-project  ## measure what a bake costs
 	@$(BIN)/python benchmarks/bake.py
 
 picture: .venv/.new-project  ## draw what `make new-project` asks, for the README

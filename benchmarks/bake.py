@@ -1,6 +1,6 @@
 """What a bake costs, beside that of a template with one file: the ratio of their CPU times, in one run.
 
-    make benchmark
+    make benchmark-bake
 
 Both run as `cookiecutter` does, in processes of their own, in turns. The target is a ratio of 1.4 at most.
 """
