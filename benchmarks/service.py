@@ -145,6 +145,14 @@ class Service:
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
+    def settle(self) -> None:
+        """Wait until it has done what was asked for by clients that are gone."""
+        quiet, deadline = 0, time.monotonic() + 30
+        while quiet < 2 and time.monotonic() < deadline:
+            before = self.cpu()
+            time.sleep(0.05)
+            quiet = quiet + 1 if self.cpu() == before else 0
+
     def tail(self) -> str:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
@@ -184,6 +192,7 @@ def measure(service: Service, operation: str, options: Options, seconds: float, 
     before = service.cpu()
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     used = service.cpu() - before
+    service.settle()
     lines = [line for line in result.stdout.splitlines() if line.startswith("{")]
     if result.returncode or not lines:
         raise WrongError(f"wrk failed:\n{result.stdout}")

@@ -17,7 +17,10 @@ from sqlalchemy import DateTime, Numeric, String, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-engine = create_async_engine(os.environ["DATABASE_URL"])
+URL = os.environ["DATABASE_URL"]
+# SQLite gives up on a lock after 5 s, which 64 clients that write take now and then.
+PATIENCE = {"timeout": 30} if URL.startswith("sqlite") else {}
+engine = create_async_engine(URL, connect_args=PATIENCE)
 SessionLocal = async_sessionmaker(engine, expire_on_commit=False)
 
 

@@ -16,9 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import DateTime, Numeric, String, create_engine, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
+URL = os.environ["DATABASE_URL"]
+# SQLite gives up on a lock after 5 s, which 64 clients that write take now and then.
+PATIENCE = {"timeout": 30} if URL.startswith("sqlite") else {}
 # A connection for each of the 40 threads. With the default pool, 5 and 10 more, this form locks up at 64 clients: all
 # threads wait for connections, whose owners wait for a thread.
-engine = create_engine(os.environ["DATABASE_URL"], pool_size=40)
+engine = create_engine(URL, pool_size=40, connect_args=PATIENCE)
 SessionLocal = sessionmaker(engine, autoflush=False)
 
 
