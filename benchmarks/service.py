@@ -2,7 +2,7 @@
 
     make benchmark
     make benchmark database=sqlite engine=sync rounds=5 seconds=4 docs=no
-    make benchmark DATABASE_POOL_PRE_PING=false docs=no
+    make benchmark DATABASE_POOL_PRE_PING=false
 
 `wrk` drives three services, one process each, in turns: the template's, the tutorial's (`services/tutorial_*.py`), and
 the limit (`services/limit.py`). Ratios are those of one round, since a machine is faster at one time than at another.
@@ -56,8 +56,8 @@ class Options:
     database: str = "postgresql"
     engine: str = "async"
     migrations: str = "alembic"
-    rounds: int = 7
-    seconds: float = 3
+    rounds: int = 9
+    seconds: int = 2
     clients: int = 64
     python: str = "{}.{}".format(*sys.version_info)
     """The version of Python that runs the services."""
@@ -100,13 +100,10 @@ def parse(words: Mapping[str, str]) -> tuple[Options, dict[str, str]]:
             lines.append(f"{name}: there is no such option; {names}")
         elif value not in CHOICES.get(name, [value]):
             lines.append(f"{name}: {value!r} is none of {', '.join(CHOICES[name])}")
-        elif isinstance(default, int | float):
-            try:
-                options[name] = type(default)(value) if "." not in value else float(value)
-            except ValueError:
-                options[name] = 0
-            if options[name] <= 0:
-                lines.append(f"{name}: {value!r} is no positive number")
+        elif isinstance(default, int):
+            options[name] = int(value) if re.fullmatch(r"\d{1,4}", value) else 0
+            if not options[name]:
+                lines.append(f"{name}: {value!r} is no whole number above 0")
         else:
             options[name] = value
     if lines:
@@ -172,23 +169,14 @@ class Figures(NamedTuple):
     """The share of a core that it used."""
 
 
-def measure(service: Service, operation: str, options: Options, seconds: float, seed: int) -> Figures:
+def measure(service: Service, operation: str, options: Options, seconds: int, seed: int) -> Figures:
     """Load a service for some seconds.
 
     Or raise WrongError: a request failed.
     """
-    command = [
-        "wrk",
-        "--threads",
-        "1",
-        "--connections",
-        str(options.clients),
-        "--duration",
-        f"{seconds:g}s",
-        "--timeout",
-    ]
-    command += ["30s", "--script", str(HERE / "load.lua"), f"http://127.0.0.1:{service.port}", "--"]
-    command += [operation, str(ROWS), service.paging, str(seed)]
+    limits = f"--threads 1 --connections {options.clients} --duration {seconds}s --timeout 30s".split()
+    what = [operation, str(ROWS), service.paging, str(seed)]
+    command = ["wrk", *limits, "--script", str(HERE / "load.lua"), f"http://127.0.0.1:{service.port}", "--", *what]
     before = service.cpu()
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     used = service.cpu() - before
@@ -224,7 +212,7 @@ def serve(name: str, app: str, folder: Path, options: Options, **variables: str)
     Or raise WrongError: it does not answer.
     """
     port = free_port()
-    command = [environment(options.python) / "bin" / "uvicorn", app, "--port", str(port)]
+    command = [str(environment(options.python) / "bin" / "uvicorn"), app, "--port", str(port)]
     command += ["--timeout-graceful-shutdown", "8"] + ["--no-access-log"] * (options.log == "off")
     variables = clean_environment() | {"PYTHONUNBUFFERED": "1"} | variables
     with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
@@ -281,9 +269,17 @@ def bake(options: Options, folder: Path) -> Path:
     answers = [f"{name}={value}" for name, value in options.variant.answers.items()]
     command = [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "--default-config", *answers]
     subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    project = folder / str(options.variant)
-    (project / ".env").unlink()  # an image has none
-    return project
+    return copy(folder / str(options.variant), folder / "template")
+
+
+def copy(project: Path, folder: Path) -> Path:
+    """Return a copy of a project, without the settings of a developer: an image has none.
+
+    Or raise WrongError: it is no project.
+    """
+    if not (project / "app" / "settings.py").is_file():
+        raise WrongError(f"{project} is no generated project")
+    return shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".env", ".venv", "*.db", "__pycache__"))
 
 
 def service_settings(settings: Mapping[str, str], project: Path) -> dict[str, str]:
@@ -308,12 +304,12 @@ def running(options: Options, settings: Mapping[str, str]) -> Iterator[list[Serv
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
         projects = {"template": bake(options, folder)}
         if options.other:
-            projects["other"] = Path(options.other).expanduser().resolve()
+            projects["other"] = copy(Path(options.other).expanduser(), folder / "other")
         services = []
         for name, project in projects.items():
             url = stack.enter_context(database(options, folder))
             variables = service_settings(settings if name == "template" else {}, project)
-            prepare = [environment(options.python) / "bin" / "python", "-m", "app.database", "prepare"]
+            prepare = [str(environment(options.python) / "bin" / "python"), "-m", "app.database", "prepare"]
             prepared = subprocess.run(
                 prepare,
                 cwd=project,
@@ -362,7 +358,7 @@ def fill(service: Service) -> None:
 def contract(service: Service) -> dict[str, Any]:
     """Return what a service answers, to be compared with what others do."""
     new = {"name": "Desk", "price": 9.9, "quantity": 3}
-    requests = {
+    requests: dict[str, tuple[Any, ...]] = {
         "GET one": ("GET", "/7"),
         "list": ("GET", f"?limit=20&{service.paging}=40"),
         "last page": ("GET", f"?limit=20&{service.paging}={ROWS - 5}"),
@@ -399,19 +395,20 @@ def compare(services: list[Service], options: Options) -> None:
         raise WrongError("The services do not answer alike.\n" + "\n".join(lines))
 
 
-def packages(python: str) -> dict[str, str]:
+def packages(options: Options) -> dict[str, str]:
     """Return the versions of what the services run on."""
+    driver = CONTEXT["_databases"][options.database][options.engine]["driver"].partition("+")[2]
     names = "fastapi starlette pydantic sqlalchemy uvicorn uvloop httptools".split()
-    names += "asyncpg psycopg aiosqlite pymysql asyncmy".split()
+    names += [name for name in ("asyncpg", "psycopg", "aiosqlite", "asyncmy", "pymysql") if name == driver]
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
-    command = [environment(python) / "bin" / "python", "-c", code]
+    command = [str(environment(options.python) / "bin" / "python"), "-c", code]
     versions: dict[str, str] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return versions
 
 
 def run(options: Options, settings: Mapping[str, str], words: str) -> report.Result:
     """Measure; return all figures."""
-    say = f"{options.variant}: {options.rounds} rounds of {options.seconds:g} s, {options.clients} clients"
+    say = f"{options.variant}: {options.rounds} rounds of {options.seconds} s, {options.clients} clients"
     print(f"{say}, access log {options.log}", flush=True)
     if not environment(options.python).exists() and not install(options.python, requirements()):
         raise WrongError(f"Python {options.python} is not installed")
@@ -433,7 +430,7 @@ def run(options: Options, settings: Mapping[str, str], words: str) -> report.Res
                 rates = [f"{s.name} {figures[operation][s.name][-1].rate:6.0f}/s" for s in services]
                 ratio = figures[operation]["template"][-1].rate / figures[operation]["tutorial"][-1].rate
                 title = report.TITLES[operation]
-                line = f"round {number + 1}/{options.rounds}  {title:11}  {'  '.join(rates)}  x{ratio:.2f} the tutorial"
+                line = f"round {number + 1}/{options.rounds}  {title:10}  {'  '.join(rates)}  x{ratio:.2f} the tutorial"
                 print(line, flush=True)
         memory = {service.name: round(service.memory, 1) for service in services}
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {options.python}"
@@ -446,9 +443,9 @@ def run(options: Options, settings: Mapping[str, str], words: str) -> report.Res
         seconds=options.seconds,
         clients=options.clients,
         log=options.log,
-        versions=packages(options.python),
+        versions=packages(options),
         memory=memory,
-        figures={o: {n: [list(f) for f in rows] for n, rows in by.items()} for o, by in figures.items()},
+        figures={o: {n: [report.short(f) for f in rows] for n, rows in by.items()} for o, by in figures.items()},
     )
 
 
@@ -461,7 +458,8 @@ def main() -> int:
         options, settings = parse(words)
         if shutil.which("wrk") is None:
             raise WrongError(INSTALL_WRK)
-        command = " ".join(["make benchmark", *(f"{n}={v}" for n, v in words.items() if n != "docs")])
+        given_here = [f"{name}={words[name]}" for name in vars(options) if name in words and name != "docs"]
+        command = " ".join(["make benchmark", *given_here, *(f"{name}={value}" for name, value in settings.items())])
         result = run(options, settings, command)
     except WrongError as error:
         print("".join(f"ERROR: {line}\n" for line in str(error).splitlines()), end="", file=sys.stderr)
@@ -470,7 +468,9 @@ def main() -> int:
         print("\nstopped; what was started is gone", file=sys.stderr)
         return 130
     print(report.table(result))
-    if options.docs == "yes":
+    if settings or options.other:
+        print("\nnot kept in docs/, where everybody's default belongs")
+    elif options.docs == "yes":
         report.write(result, ROOT / "docs")
     return 0
 
