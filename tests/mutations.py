@@ -51,10 +51,10 @@ def drop_a_column(project: Path) -> None:
 
 
 MUTATIONS = {
-    "no commit": replace(DEPENDENCY, r"        await .*session\.commit.*\n", ""),
-    "commit after the answer": replace(DEPENDENCY, r', scope="function"', ', scope="request"', count=3),
-    "no rollback": replace(DEPENDENCY, r"        await .*session\.rollback.*\n", ""),
-    "session never closed": replace(DEPENDENCY, r"        (await )?session\.close\(\).*\n", "        pass\n", 2),
+    "no commit": replace(DEPENDENCY, r" +await .*session\.commit.*\n", ""),
+    "commit after the answer": replace(DEPENDENCY, r', scope="function"', ', scope="request"', count=2),
+    "no rollback": replace(DEPENDENCY, r" +await .*session\.rollback.*\n", ""),
+    "session never closed": replace(DEPENDENCY, r"(await )?session\.close\(\)", "pass", 2),
     "a column is missing": drop_a_column,
     "startup does not prepare": replace("app/database/startup.py", r"        if prepare:\n", "        if False:\n"),
 }

@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from fastapi import Depends
 {% if not is_async %}
 from fastapi.concurrency import run_in_threadpool
 {% endif %}
+from fastapi.requests import HTTPConnection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -59,50 +61,55 @@ def get_turns() -> Turns:
     return Turns(get_capacity())
 
 
-async def get_turn() -> AsyncIterator[None]:
-    """Wait for a turn; a request takes one, whichever sessions it asks for."""
+@asynccontextmanager
+async def turn(request: HTTPConnection) -> AsyncIterator[None]:
+    """Hold a turn; a request has one, whichever sessions it asks for."""
+    if request.scope.get("has_turn"):
+        yield
+        return
     turns = get_turns()
     await turns.take(get_settings().database_pool_timeout)
+    request.scope["has_turn"] = True
     try:
         yield
     finally:
+        request.scope["has_turn"] = False
         turns.free.release()
 
 
-Turn = Annotated[None, Depends(get_turn, scope="function")]
-
-
-async def get_database_session(turn: Turn) -> AsyncIterator[{{ session }}]:
+async def get_database_session(request: HTTPConnection) -> AsyncIterator[{{ session }}]:
     """Give a request its session; commit when the route returns.
 
     Any exception, an `HTTPException` too, rolls everything back. The rollback also
     serves a COMMIT that failed: SQLite would keep that transaction open and hand
     it to the next request.
     """
-    session = get_session_factory()()
-    try:
-        yield session
-        {{ "await session.commit()" if is_async else "await run_in_threadpool(session.commit)" }}
-    except BaseException:
-        {{ "await session.rollback()" if is_async else "await run_in_threadpool(session.rollback)" }}
-        raise
-    finally:
-        {{ "await session.close()" if is_async else "session.close()  # its connection is back already" }}
+    async with turn(request):
+        session = get_session_factory()()
+        try:
+            yield session
+            {{ "await session.commit()" if is_async else "await run_in_threadpool(session.commit)" }}
+        except BaseException:
+            {{ "await session.rollback()" if is_async else "await run_in_threadpool(session.rollback)" }}
+            raise
+        finally:
+            {{ "await session.close()" if is_async else "session.close()  # its connection is back already" }}
 
 
-async def get_read_session(turn: Turn) -> AsyncIterator[{{ session }}]:
+async def get_read_session(request: HTTPConnection) -> AsyncIterator[{{ session }}]:
     """Give a request a session that only reads: each statement by itself.
 
     Raises:
         InvalidRequestError: There is something to write.
     """
-    session = get_read_session_factory()()
-    try:
-        yield session
-        if session.new or session.dirty or session.deleted:
-            {{ "await " if is_async }}session.flush()  # which refuses
-    finally:
-        {{ "await session.close()" if is_async else "session.close()  # sends nothing: there is no transaction" }}
+    async with turn(request):
+        session = get_read_session_factory()()
+        try:
+            yield session
+            if session.new or session.dirty or session.deleted:
+                {{ "await " if is_async }}session.flush()  # which refuses
+        finally:
+            {{ "await session.close()" if is_async else "session.close()  # sends nothing: there is no transaction" }}
 
 
 # scope="function": COMMIT comes before the response, so that a 2xx means stored.
