@@ -17,9 +17,9 @@ COMMON = """
     compose.yaml pyproject.toml requirements.txt app/__init__.py app/api/__init__.py app/api/body_limit.py
     app/api/problems.py app/api/queries.py app/api/request_id.py app/api/routes/__init__.py app/api/routes/health.py
     app/api/routes/products.py app/api/routes/users.py app/database/__init__.py app/database/__main__.py
-    app/database/dialects/__init__.py app/database/dialects/base.py app/database/engine.py app/database/pool.py app/database/schema.py
-    app/database/session.py app/database/slow_queries.py app/database/startup.py app/dependencies/__init__.py
-    app/dependencies/database.py app/lifespan.py app/limits.py app/logs.py app/main.py app/models/__init__.py
+    app/database/dialects/__init__.py app/database/dialects/base.py app/database/engine.py app/database/pool.py
+    app/database/schema.py app/database/session.py app/database/slow_queries.py app/database/startup.py
+    app/dependencies/__init__.py app/dependencies/database.py app/lifespan.py app/limits.py app/logs.py app/main.py app/models/__init__.py
     app/models/base.py app/models/product.py app/models/user.py app/schemas/__init__.py app/schemas/base.py
     app/schemas/product.py app/schemas/types.py app/schemas/user.py app/settings.py app/telemetry.py
     tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py tests/server.py

@@ -22,6 +22,13 @@ async def test_live(client: Client) -> None:
     assert response.json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_head(client: Client, path: str) -> None:
+    """Some load balancers ask with HEAD."""
+    response = await client.request("HEAD", path)
+    assert response.status_code == 200
+
+
 async def test_ready(client: Client) -> None:
     """The database answers, and has the schema of this code."""
     response = await client.get("/health/ready")

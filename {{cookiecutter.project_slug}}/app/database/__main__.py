@@ -9,7 +9,7 @@ import sys
 
 from app.database.engine import build_engine
 from app.database.startup import DatabaseNotReadyError, open_database
-from app.logs import configure_logging
+from app.logs import configure_logging, mask
 from app.settings import get_settings
 
 {% call engine() %}
@@ -37,7 +37,7 @@ def main() -> int:
     try:
         {{ "asyncio.run(run(prepare=prepare))" if cookiecutter.engine == "async" else "run(prepare=prepare)" }}
     except DatabaseNotReadyError as error:
-        print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201
+        print(f"ERROR: {mask(str(error))}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130

@@ -59,12 +59,14 @@ class Probe:
 probe = Probe()
 
 
+@router.head("/live", include_in_schema=False)
 @router.get("/live")
 async def live() -> Health:
     """Tell that the process handles requests; restart it when this fails."""
     return Health()
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=problems(503))
 async def ready() -> Health:
     """Tell whether the database does its part; send requests only while it does."""
