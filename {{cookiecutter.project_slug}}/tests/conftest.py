@@ -3,6 +3,7 @@
 {% call engine() %}
 """Fixtures: a started service, a transaction around each test, a client."""
 
+import sys
 from collections.abc import AsyncIterator{{ ", Iterator" if is_async }}
 
 import pytest
@@ -24,7 +25,11 @@ from app.settings import Settings, get_settings
 from tests import faults
 from tests.client import Client
 from tests.journal import AnswerJournal
+from tests.process import Run, run_service
 from tests.server import NOTE, drop_statement, new_url
+
+IMPORTED = frozenset(sys.modules)
+"""What the service has imported, where the environment asks for nothing."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -100,6 +105,16 @@ async def client(started_client: Client) -> AsyncIterator[Client]:
         for factory, options in zip(factories, usual, strict=True):
             factory.kw = options
         await transaction.rollback()
+
+
+@pytest.fixture(scope="session")
+def uvicorn_run(
+    started_client: Client,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """Run the service once, as uvicorn does, for all who look at what it leaves."""
+    del started_client  # it has made the database, and drops it
+    return run_service(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,9 @@
 import json
 import logging
 import logging.config
-import os
 import re
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from uvicorn.config import LOGGING_CONFIG
@@ -20,17 +14,10 @@ from uvicorn.config import LOGGING_CONFIG
 from app import logs
 from app.database.engine import build_engine
 from app.logs import JSONFormatter, TextFormatter, configure_logging
-from app.settings import ROOT, get_settings
-from tests.client import Client
+from app.settings import get_settings
+from tests.process import Run
 
 URL = "postgresql://ada:s3cret@host/name"
-CRASH = f"""
-from app.main import app
-
-@app.get("/crash")
-def crash() -> None:
-    raise RuntimeError("{URL}")
-"""
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
@@ -156,45 +143,17 @@ def test_json() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}\+00:00", entry["time"])
     assert entry["message"] == 'a\n"b" \ud800 ä'
     assert (entry["level"], entry["logger"]) == ("WARNING", "app")
-
-
-def serve_a_crash(folder: Path) -> list[str]:
-    """Let uvicorn run the service, and crash one request; return the log."""
-    (folder / "crash.py").write_text(CRASH)
-    command = [sys.executable, "-m", "uvicorn", "crash:app", "--port", "0"]
-    with subprocess.Popen(  # noqa: S603
-        [*command, "--app-dir", str(folder)],
-        cwd=ROOT,
-        env=os.environ | {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if match := re.search(r"running on (http://[\d.:]+)", line):
-                request = urllib.request.Request(  # noqa: S310
-                    f"{match[1]}/crash", headers={"X-Request-ID": "ada"}
-                )
-                with pytest.raises(urllib.error.HTTPError) as caught:
-                    urllib.request.urlopen(request)  # noqa: S310
-                caught.value.close()
-                process.terminate()
-        return lines
 {% call engine() %}
 
 
-async def test_uvicorn(started_client: Client, tmp_path: Path) -> None:
+async def test_uvicorn(uvicorn_run: Run) -> None:
     """Under uvicorn, each line is an object; those of a request have its id."""
-    del started_client  # it has made the database, and drops it
-    lines = serve_a_crash(tmp_path)
-    assert "s3cret" not in "".join(lines)
-    entries = [json.loads(line) for line in lines]
+    assert "s3cret" not in "".join(uvicorn_run.log)
+    entries = [json.loads(line) for line in uvicorn_run.log]
     assert "Started server process" in entries[0]["message"]
-    [access, failure] = [entry for entry in entries if "request_id" in entry]
-    assert (access["logger"], access["request_id"]) == ("uvicorn.access", "ada")
+    *answered, failure = [entry for entry in entries if "request_id" in entry]
+    assert {entry["logger"] for entry in answered} == {"uvicorn.access"}
+    assert [entry["request_id"] for entry in answered] == uvicorn_run.request_ids
     assert (failure["logger"], failure["request_id"]) == ("uvicorn.error", "ada")
     assert "RuntimeError: postgresql://ada:***@host/name" in failure["exception"]
 {% endcall %}

@@ -3,12 +3,7 @@
 """Telemetry: spans and metrics where they are asked for, and otherwise nothing."""
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -20,63 +15,20 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.database.engine import build_engine, get_capacity, get_engine_options
-from app.settings import ROOT, get_settings
+from app.settings import get_settings
 from app.telemetry import is_on, measure_pools, trace_statements
 from tests.client import Client
+from tests.conftest import IMPORTED
+from tests.process import Run
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SDK = ("opentelemetry.sdk", "opentelemetry.exporter")
-PREPARE = """
-import sys
-from app.settings import Settings
-Settings.model_config["env_file"] = None
-"""
-IMPORT = f"""
-import app.main
-print(app.main.telemetry.is_on(), any(name.startswith({SDK}) for name in sys.modules))
-"""
-REQUEST = """
-from fastapi.testclient import TestClient
-from app.main import app
-with TestClient(app) as client:
-    client.get("/api/v1/users?limit=none")
-    print(client.get("/api/v1/users?limit=1").headers["X-Request-ID"])
-"""
-
-
-def run(code: str, **variables: str) -> str:
-    """Run code in a process of its own, with these variables; return what it prints."""
-    command = [sys.executable, "-c", PREPARE + code]
-    environment = os.environ | variables
-    return subprocess.check_output(command, cwd=ROOT, env=environment, text=True)  # noqa: S603
-
-
-@pytest.fixture
-def received() -> Iterator[dict[str, bytes]]:
-    """Start a collector; return what it gets, by path, and its URL as `url`."""
-    bodies: dict[str, bytes] = {}
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            bodies[self.path] = bodies.get(self.path, b"") + body
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        bodies["url"] = f"http://127.0.0.1:{server.server_port}".encode()
-        yield bodies
-        server.shutdown()
 
 
 def test_off() -> None:
     """Without an endpoint, nothing that sends is imported."""
-    assert run(IMPORT).split() == ["False", "False"]
+    assert not is_on()
+    assert not [name for name in IMPORTED if name.startswith(SDK)]
 
 
 @pytest.mark.parametrize("disabled", ["true", "True"])
@@ -105,14 +57,15 @@ def test_packages_are_missing(
 {% call engine() %}
 
 
-async def test_on(started_client: Client, received: dict[str, bytes]) -> None:
+async def test_on(uvicorn_run: Run) -> None:
     """With an endpoint, it gets traces and metrics; the request has its trace's id."""
-    del started_client  # it has made the database, and drops it
-    trace_id = run(REQUEST, **{ENDPOINT: received["url"].decode()})
+    received = uvicorn_run.received
     traces, measures = received["/v1/traces"], received["/v1/metrics"]
     for words in ("GET /api/v1/users", "fastapi.endpoint", "SELECT", "users.email"):
         assert words.encode() in traces
-    assert bytes.fromhex(trace_id.strip()) in traces
+    *trace_ids, _ = uvicorn_run.request_ids  # the last request brought one
+    for trace_id in trace_ids:
+        assert bytes.fromhex(trace_id) in traces
     for name in (
         "http.server.request.duration",
         "db.client.connection.count",
