@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,18 @@ def test_text(project: Project) -> None:
         assert text.endswith("\n"), name
         assert not text.endswith("\n\n"), name
         assert path.suffix in {".py", ".mako"} or "\n\n\n" not in text, name  # of Python, the formatter knows
+
+
+def test_copies() -> None:
+    """What has no tags is copied: to render it would cost time. A file with a condition in its name cannot be."""
+    patterns = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_copy_without_render"]
+    folder = ROOT / "{{cookiecutter.project_slug}}"
+    for path in (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        name = path.relative_to(folder).as_posix()
+        names = [name, *(parent.as_posix() for parent in Path(name).parents)]
+        copied = any(fnmatch(name, pattern) for name in names for pattern in patterns)
+        has_tags = re.search(r"\{[{%#]", path.read_text(encoding="utf-8") + name) is not None
+        assert copied != has_tags, name
 
 
 def test_engine(project: Project, variant: Variant) -> None:
