@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,6 +58,7 @@ def need_server(database: str) -> str:
 def clean_environment() -> dict[str, str]:
     """Return the environment without what belongs to this run, or to somebody's service."""
     ours = ("DATABASE_", "LOG_", "OTEL_", "TEST_DATABASE_", "PYTEST_", "MAKE", "VIRTUAL_ENV")
+    ours += ("PYTHONDONTWRITEBYTECODE",)  # what starts so often is to be compiled once
     others = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return others | {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
 
@@ -104,8 +105,7 @@ class Project:
 def only(**answers: tuple[str, ...]) -> pytest.MarkDecorator:
     """Return the mark of a test that is about some variants: `only(database=("sqlite",))`, or all of them: `only()`."""
     chosen = [v for v in VARIANTS if all(getattr(v, name) in values for name, values in answers.items())]
-    groups = [pytest.param(v, id=str(v), marks=pytest.mark.xdist_group(str(v))) for v in chosen]
-    return pytest.mark.parametrize("variant", groups, indirect=True)
+    return pytest.mark.parametrize("variant", [pytest.param(v, id=str(v)) for v in chosen], indirect=True)
 
 
 SERVERS = ("postgresql", "mysql")
@@ -114,23 +114,29 @@ SERVERS = ("postgresql", "mysql")
 
 @pytest.fixture(params=only().args[1])
 def variant(request: pytest.FixtureRequest) -> Variant:
-    """Run the test for each variant, those of one variant in one process."""
+    """Run the test for each variant."""
     return request.param
 
 
-BAKED: dict[Variant, Project] = {}
+@pytest.fixture(scope="session")
+def bake(cookies_session: Cookies) -> Callable[[Variant], Project]:
+    """Return a function that returns the project of a variant, baked once in each process. Tests leave it as it is."""
+
+    @cache
+    def bake(variant: Variant) -> Project:
+        result = cookies_session.bake(extra_context=variant.answers)
+        assert result.exception is None, result.exception
+        return Project(result.project_path, variant)
+
+    return bake
 
 
 @pytest.fixture
-def project(variant: Variant, cookies_session: Cookies) -> Project:
-    """Return the project of a variant, baked once. Tests leave it as it is."""
+def project(variant: Variant, bake: Callable[[Variant], Project]) -> Project:
+    """Return the project of a variant. Tests leave it as it is."""
     if broken := os.environ.get("BROKEN_PROJECT"):  # of tests.mutations
         return Project(Path(broken), variant)
-    if variant not in BAKED:
-        result = cookies_session.bake(extra_context=variant.answers)
-        assert result.exception is None, result.exception
-        BAKED[variant] = Project(result.project_path, variant)
-    return BAKED[variant]
+    return bake(variant)
 
 
 @pytest.fixture
@@ -188,9 +194,19 @@ def wait_until_ready(client: httpx2.Client, process: subprocess.Popen[bytes], lo
     pytest.fail(f"the service did not become ready:\n{log.read_text()}")
 
 
-def other_pythons() -> list[str]:
-    """Return the versions of Python, beside this one, for which there is an environment."""
-    return [version for version in PYTHONS if version != MAIN and environment(version).exists()]
+INSTALLED = [MAIN, *(version for version in PYTHONS if version != MAIN and environment(version).exists())]
+"""The versions of Python for which there is an environment."""
+
+
+def python_of(variant: Variant) -> str:
+    """Return the Python whose turn a variant is: each gets each database, each engine, with and without migrations."""
+    place = VARIANTS.index(variant)
+    return INSTALLED[(place // 4 + place % 4) % len(INSTALLED)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

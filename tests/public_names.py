@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 
+from tests.conftest import MAIN, clean_environment, execute
 from tests.variants import ROOT, VARIANTS, Variant, environment
 
 RECORD = "tests/public_names.json"
@@ -64,9 +65,9 @@ def template_names() -> set[str]:
 def service_names(project: Path, variant: Variant) -> set[str]:
     """Return the public names of a generated project."""
     by_decision = [name.split(" ", 1) for name in expected(variant)]
-    python = environment(f"{sys.version_info.major}.{sys.version_info.minor}") / "bin" / "python"
+    python = str(environment(MAIN) / "bin" / "python")
     command = [python, "-c", IN_SERVICE, *(name for kind, name in by_decision if kind == "name")]
-    names = set(json.loads(subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout))
+    names = set(json.loads(execute(command, project, clean_environment())))
     names |= {f"path {path}" for kind, path in by_decision if kind == "path" and (project / path).exists()}
     names |= targets(project / "Makefile")
     commands = (project / "app" / "database" / "__main__.py").read_text(encoding="utf-8")

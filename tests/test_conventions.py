@@ -81,6 +81,7 @@ def test_conventions(forked: Project) -> None:
     forked.run("ruff", "format", "--check", "--no-cache")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [Variant("postgresql", "async", "alembic")], ids=str)
 def test_forked_suite(forked: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A project of a fork is as good as any."""

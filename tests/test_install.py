@@ -21,6 +21,8 @@ from tests.conftest import Project, clean_environment, execute, free_port, need_
 from tests.databases import drop_databases
 from tests.variants import UV, Variant
 
+pytestmark = pytest.mark.slow
+
 DOCKER_STOP = 10
 """Seconds that a container has to end, before it is killed."""
 

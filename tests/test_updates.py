@@ -14,6 +14,8 @@ from tests import team
 from tests.conftest import NO_GIT_CONFIGURATION, Project, clean_environment, execute
 from tests.variants import ROOT, VARIANTS, Variant
 
+pytestmark = pytest.mark.slow
+
 NOT_ITS_FILES = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "examples")
 PROJECT = "{{cookiecutter.project_slug}}"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")

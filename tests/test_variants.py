@@ -3,14 +3,15 @@
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import MAIN, Project, need_server, other_pythons, serve
+from tests.conftest import INSTALLED, SERVERS, Project, need_server, python_of, serve, server_url
 from tests.contract import check_contract
-from tests.variants import ROOT, Variant
+from tests.variants import ROOT, VARIANTS, Variant
 
 COMMON = """
     .dockerignore .env .env.example .gitattributes .githooks/pre-commit .github/dependabot.yml
@@ -48,8 +49,6 @@ WITH = {
     "sync": ["tests/test_routes.py"],
     "async": [],
 }
-
-PYTHONS = other_pythons() or [MAIN]
 
 
 def test_files(project: Project, variant: Variant) -> None:
@@ -121,8 +120,9 @@ def test_line_length(project: Project, length: int) -> None:
     project.run("ruff", "format", "--check", *options)
 
 
+@pytest.mark.xdist_group("types")
 def test_types(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It is strictly typed; what is known of the libraries is shared between variants."""
+    """It is strictly typed; one process checks all variants, since what it knows of the libraries is kept."""
     project.run("mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
 
 
@@ -135,38 +135,64 @@ def test_types(project: Project, tmp_path_factory: pytest.TempPathFactory) -> No
         ("gitlab-ci", ".gitlab-ci.yml"),
     ],
 )
-def test_schemas(project: Project, schema: str, name: str) -> None:
-    """The files for containers and for CI are what their readers expect."""
-    project.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", name)
+def test_schemas(bake: Callable[[Variant], Project], schema: str, name: str) -> None:
+    """The files for containers and for CI are what their readers expect, in all variants."""
+    projects = [bake(variant) for variant in VARIANTS]
+    files = [str(project.path / name) for project in projects]
+    projects[0].run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
 
 
-def test_own_suite(project: Project) -> None:
-    """Its own tests pass, with nothing but what they bring."""
-    output = project.run("pytest", "-q", "-p", "no:cacheprovider")
+SUITE = ("pytest", "-q", "-p", "no:cacheprovider")
+
+
+def server_of(variant: Variant) -> dict[str, str]:
+    """Return the variable that names a real server for the tests of a variant, where they need one."""
+    return {} if variant.database == "sqlite" else {"TEST_DATABASE_URL": need_server(variant.database)}
+
+
+def test_own_suite(project: Project, variant: Variant) -> None:
+    """Its own tests pass, on a real server; the variants take turns on the versions of Python that are installed."""
+    output = project.run(*SUITE, python=python_of(variant), **server_of(variant))
+    assert re.search(r"\d{3} passed", output), output
+    assert "NOTE" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("python", "variant"),
+    [(python, variant) for variant in VARIANTS for python in INSTALLED if python != python_of(variant)],
+    ids=str,
+    indirect=["variant"],
+)
+def test_own_suite_on_python(project: Project, python: str) -> None:
+    """They pass on the other versions of Python."""
+    project.run(*SUITE, python=python)
+
+
+def run_alone() -> pytest.MarkDecorator:
+    """Mark all variants as slow, but for two with each database, and for those that have no server here."""
+    chosen = []
+    for v in VARIANTS:
+        without = v.database in SERVERS and server_url(v.database) is None
+        first = (v.engine == "async") == (v.migrations == "alembic")
+        chosen.append(pytest.param(v, id=str(v), marks=() if first or without else pytest.mark.slow))
+    return pytest.mark.parametrize("variant", chosen, indirect=True)
+
+
+@run_alone()
+def test_own_suite_alone(project: Project, variant: Variant) -> None:
+    """They pass with nothing but what they bring, in two processes."""
+    output = project.run(*SUITE, "-n", "2")
     assert re.search(r"\d{3} passed", output), output
     on_sqlite = "NOTE: these tests ran on SQLite" in output
-    assert on_sqlite == (project.variant.database == "mysql")
+    assert on_sqlite == (variant.database == "mysql")
 
 
-def test_own_suite_on_server(project: Project, variant: Variant, tmp_path: Path) -> None:
-    """Its own tests pass, and reach enough of it, on a real server; SQLite has none, and is used by two processes.
-
-    It is another Python's turn, if there is one: a start of the libraries is what costs most here.
-    """
-    command = ("pytest", "-q", "-p", "no:cacheprovider", "--cov")
-    variables = {"python": PYTHONS[0], "COVERAGE_FILE": str(tmp_path / "coverage")}
-    if variant.database == "sqlite":
-        output = project.run(*command, "-n", "2", **variables)
-    else:
-        output = project.run(*command, TEST_DATABASE_URL=need_server(variant.database), **variables)
-        assert "NOTE" not in output
-    assert "Required test coverage of 90.0% reached" in output
-
-
-@pytest.mark.parametrize("python", PYTHONS[1:])
-def test_own_suite_on_python(project: Project, python: str) -> None:
-    """Its own tests pass on the other versions of Python."""
-    project.run("pytest", "-q", "-p", "no:cacheprovider", python=python)
+@pytest.mark.slow
+def test_coverage(project: Project, variant: Variant, tmp_path: Path) -> None:
+    """They reach enough of it, on a real server."""
+    variables = {"COVERAGE_FILE": str(tmp_path / "coverage"), **server_of(variant)}
+    assert "Required test coverage of 90.0% reached" in project.run(*SUITE, "--cov", **variables)
 
 
 def test_service(project: Project, database_url: str, variant: Variant) -> None:

@@ -51,15 +51,19 @@ def environment(python: str) -> Path:
     return ROOT / ".venv" / "pythons" / python
 
 
+def requirements_of(project: Path) -> set[str]:
+    """Return what a generated project declares, for its development too."""
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    return {*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["dev"]}
+
+
 def requirements() -> list[str]:
     """Return all that any variant declares."""
     lines = set()
     with tempfile.TemporaryDirectory() as folder:
         for variant in VARIANTS:
             options = {"no_input": True, "accept_hooks": False, "output_dir": folder}
-            project = cookiecutter(str(ROOT), extra_context=variant.answers, **options)
-            pyproject = tomllib.loads(Path(project, "pyproject.toml").read_text(encoding="utf-8"))
-            lines |= {*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["dev"]}
+            lines |= requirements_of(Path(cookiecutter(str(ROOT), extra_context=variant.answers, **options)))
     return sorted(lines)
 
 
