@@ -2,12 +2,11 @@
 {% call engine() %}
 """Routes that fail: in a test, to see what the service makes of it."""
 
+import logging
 {% if cookiecutter.engine == "async" %}
-import asyncio
-import logging
+from asyncio import Event
 {% else %}
-import logging
-import time
+from threading import Event
 {% endif %}
 from typing import Annotated
 
@@ -19,6 +18,8 @@ from app.models.user import User
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/faults")
+released = Event()
+"""Set when those that hold a session are to go on."""
 {% if cookiecutter.database == "postgresql" %}
 DEFERRED = [
     "CREATE TEMP TABLE deferred (id INTEGER UNIQUE DEFERRABLE INITIALLY DEFERRED)",
@@ -141,9 +142,9 @@ async def write_with_reader(session: DatabaseReadSession) -> None:
 
 @router.get("/hold")
 async def hold_a_session(session: DatabaseSession) -> int:
-    """Keep a session for a while; return how many requests then wait for theirs."""
+    """Keep a session until told; return how many requests then wait for theirs."""
     del session
-    await asyncio.sleep(0.25)
+    await released.wait()
     return get_turns().waiting
 
 

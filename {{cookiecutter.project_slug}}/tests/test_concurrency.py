@@ -6,6 +6,10 @@
 {% if is_async %}
 import asyncio
 {% else %}
+import time
+{% endif %}
+from collections.abc import Callable
+{% if not is_async %}
 from concurrent.futures import ThreadPoolExecutor
 {% endif %}
 from typing import Any
@@ -23,6 +27,7 @@ from app.database.session import get_session_factory
 {% endif %}
 from app.dependencies import database
 from app.settings import get_settings
+from tests import faults
 from tests.client import Client
 
 ADA = {"email": "ada@example.com", "name": "Ada"}
@@ -43,6 +48,33 @@ async def together(
     with ThreadPoolExecutor(number) as pool:
         send = client.request
         requests = [pool.submit(send, method, path, json=body) for _ in range(number)]
+        return [request.result() for request in requests]
+{% endif %}
+
+
+async def hold(
+    client: Client,
+    number: int,
+    until: Callable[[list[Any]], bool],
+) -> list[Response]:
+    """Let requests keep their sessions until something is so, five seconds at most."""
+    faults.released.clear()
+{% if is_async %}
+    requests = [asyncio.create_task(client.get("/faults/hold")) for _ in range(number)]
+    for _ in range(500):
+        if until(requests):
+            break
+        await asyncio.sleep(0.01)
+    faults.released.set()
+    return await asyncio.gather(*requests)
+{% else %}
+    with ThreadPoolExecutor(number) as pool:
+        requests = [pool.submit(client.get, "/faults/hold") for _ in range(number)]
+        for _ in range(500):
+            if until(requests):
+                break
+            time.sleep(0.01)
+        faults.released.set()
         return [request.result() for request in requests]
 {% endif %}
 
@@ -71,7 +103,11 @@ async def test_waiting_too_long(
     hasty = get_settings().model_copy(update={"database_pool_timeout": 0.05})
     monkeypatch.setattr(database, "get_settings", lambda: hasty)
     number = capacity() + 1
-    responses = await together(started_client, number, "GET", "/faults/hold")
+    responses = await hold(
+        started_client,
+        number,
+        until=lambda requests: any(request.done() for request in requests),
+    )
     statuses = sorted(response.status_code for response in responses)
     assert statuses == [200] * capacity() + [503]
     [refused] = [response for response in responses if response.status_code == 503]
@@ -83,8 +119,11 @@ async def test_waiting_too_long(
 
 async def test_waiting_is_counted(started_client: Client) -> None:
     """It is known how many requests wait for a session, and then that none does."""
-    number = capacity() + 2
-    responses = await together(started_client, number, "GET", "/faults/hold")
+    responses = await hold(
+        started_client,
+        capacity() + 2,
+        until=lambda requests: database.get_turns().waiting == 2,
+    )
     counts = [response.json() for response in responses]
     assert (max(counts), min(counts)) == (2, 0)
     assert database.get_turns().waiting == 0
