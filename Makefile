@@ -5,7 +5,7 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-.PHONY: new-project examples test test-all test-faults test-mutations benchmark benchmark-bake picture check hooks
+.PHONY: new-project examples test test-all test-faults test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py
@@ -32,6 +32,9 @@ test-mutations: .venv/.test  ## break the database layer of every variant, and s
 
 benchmark: .venv/.benchmark  ## measure a service, beside a tutorial's and the limit: database=sqlite engine=sync rounds=3 docs=no
 	@$(BIN)/python -m benchmarks.service
+
+benchmark-growth: .venv/.benchmark  ## measure how its cost grows, and what its start costs: rows=100000 rounds=3 docs=no
+	@$(BIN)/python -m benchmarks.growth
 
 benchmark-bake: .venv/.new-project  ## measure what a bake costs
 	@$(BIN)/python benchmarks/bake.py
