@@ -133,7 +133,7 @@ def change(template: Path, number: int) -> list[tuple[str, str]]:
     project = template / PROJECT
     setting, before, after = f"database_extra_{number}", "!" * (number - 1), "!" * number
     field = f'    {setting}: int = Field(default=0, description="Extra.")\n'
-    place = "\n    @property\n    def for_migrations"
+    place = "\n    @property\n    def database_urls"
     team.replace(project / "app" / "settings.py", (place, field + place))
     row, place = f'  ("{setting.upper()}", "0", "Extra."),\n', '  ("DATABASE_POOL_SIZE"'
     team.replace(project / "README.md", (place, row + place), ("## Practice\n\n", f"## Practice\n\n- Be {number}.\n"))
