@@ -87,6 +87,11 @@ async def get_database_session(request: HTTPConnection) -> AsyncIterator[{{ sess
     async with turn(request):
         session = get_session_factory()()
         try:
+{% if cookiecutter.database == "sqlite" %}
+            if request.scope.get("method") == "GET":  # it reads: let others write
+                options = {"sqlite_begin": "DEFERRED"}
+                {{ "await session.connection(execution_options=options)" if is_async else "await run_in_threadpool(session.connection, None, options)" }}
+{% endif %}
             yield session
             {{ "await session.commit()" if is_async else "await run_in_threadpool(session.commit)" }}
         except BaseException:
