@@ -26,7 +26,7 @@ COMMON = """
     app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py app/settings.py
     app/telemetry.py tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py
     tests/process.py tests/server.py tests/test_concurrency.py tests/test_health.py tests/test_logs.py
-    tests/test_models.py tests/test_problems.py tests/test_products.py tests/test_request_id.py
+    tests/test_models.py tests/test_pool.py tests/test_problems.py tests/test_products.py tests/test_request_id.py
     tests/test_resources.py tests/test_session.py tests/test_settings.py tests/test_slow_queries.py
     tests/test_startup.py tests/test_telemetry.py tests/test_users.py
 """.split()

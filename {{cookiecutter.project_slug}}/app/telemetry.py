@@ -105,8 +105,8 @@ def measure_pools(
 
     def count(options: CallbackOptions) -> Iterable[Observation]:
         state = "db.client.connection.state"
-        yield from observe(QueuePool.checkedin, **{state: "idle"})
-        yield from observe(QueuePool.checkedout, **{state: "used"})
+        yield from observe(lambda pool: pool.checkedin(), **{state: "idle"})
+        yield from observe(lambda pool: pool.checkedout(), **{state: "used"})
 
     for key, callback in {
         "count": count,

@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 import pytest
-from sqlalchemy import {{ "Engine, " if not is_async }}event, text
+from sqlalchemy import {{ "Engine, " if not is_async }}text
 from sqlalchemy.exc import DBAPIError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -105,21 +105,6 @@ async def test_reading_elsewhere(
         with pytest.raises(DBAPIError):
             await connection.execute(text("DELETE FROM users"))
     await reader.dispose()
-
-
-async def test_connections_are_kept(empty_engine: AsyncEngine) -> None:
-    """A connection is tested before it is lent, and replaced only if it is broken."""
-    await open_database(empty_engine, prepare=True, patience=5)
-    opened: list[object] = []
-
-    def note(connection: object, record: object) -> None:
-        opened.append(connection)
-
-    event.listen(empty_engine{{ ".sync_engine" if is_async else "" }}, "connect", note)
-    for _ in range(3):
-        async with empty_engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-    assert not opened
 
 
 async def test_verification_creates_nothing(empty_engine: AsyncEngine) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
-from app.database.pool import execute_on_connect, replace_broken_connections
+from app.database.pool import Pool, execute_on_connect, replace_broken_connections
 from app.database.slow_queries import log_slow_queries
 from app.settings import DAY, Settings, get_settings
 
@@ -24,7 +24,8 @@ PROBE_TIMEOUT = 2
 
 def get_engine_options(settings: Settings) -> dict[str, Any]:
     """Return the pool and debug options of the engine."""
-    return dialect_of(settings.database_url).engine_options(settings)
+    options = dialect_of(settings.database_url).engine_options(settings)
+    return options | {"poolclass": Pool}
 
 
 def get_capacity() -> int:

@@ -1,13 +1,69 @@
+{% set pool = "AsyncAdaptedQueuePool" if cookiecutter.engine == "async" else "QueuePool" %}
 """What happens to connections beside the requests that use them."""
 
 import time
+from collections import deque
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import {{ "AsyncAdaptedQueuePool, " if cookiecutter.engine == "async" }}Engine{{ ", QueuePool" if cookiecutter.engine == "sync" }}, event
 from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 IDLE = 1
-"""Seconds without use after which a connection is tested before it is lent."""
+"""Seconds without use after which a connection of the overflow is closed, and any
+other one is tested before it is lent."""
+
+
+class Pool({{ pool }}):
+    """A pool that closes a connection of its overflow when nobody has used it for long.
+
+    SQLAlchemy's closes one as soon as it is given back, even if the next request
+    will open another: under load, a service would do little else. Those that are
+    idle are closed when any connection is given back.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.spare: deque[tuple[float, ConnectionPoolEntry]] = deque()
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self.spare and self._pool.empty():
+            with suppress(IndexError):  # another thread was faster
+                return self.spare.pop()[1]
+        return super()._do_get()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        now = time.monotonic()
+        if self._pool.full():
+            self.spare.append((now, record))
+        else:
+            super()._do_return_conn(record)
+        with suppress(IndexError):
+            while self.spare[0][0] < now - IDLE:
+                self.close_spare()
+
+    def close_spare(self) -> None:
+        """Close the connection of the overflow that was used the longest time ago."""
+        _, record = self.spare.popleft()
+        try:
+            record.close()
+        finally:
+            self._dec_overflow()
+
+    def dispose(self) -> None:
+        """Close all connections that are not in use."""
+        while self.spare:
+            self.close_spare()
+        super().dispose()
+
+    def checkedin(self) -> int:
+        """Return how many connections are open and not in use."""
+        return super().checkedin() + len(self.spare)
+
+    def checkedout(self) -> int:
+        """Return how many connections are in use."""
+        return super().checkedout() - len(self.spare)
 
 
 def replace_broken_connections(engine: Engine) -> None:

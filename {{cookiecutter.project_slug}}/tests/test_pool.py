@@ -1,0 +1,73 @@
+{% from "engine.jinja" import engine with context %}
+{% call engine() %}
+"""Connections are opened when they are needed, and kept while they are in use."""
+
+from collections import Counter
+
+import pytest
+from sqlalchemy import {{ "Engine, " if cookiecutter.engine == "sync" }}event, text
+{% if cookiecutter.engine == "async" %}
+from sqlalchemy.ext.asyncio import AsyncEngine
+{% endif %}
+
+from app.database import pool
+from app.database.startup import open_database
+
+
+async def use_all(engine: AsyncEngine) -> None:
+    """Use as many connections at once as the pool has, two of them and an overflow."""
+    connections = [await engine.connect() for _ in range(3)]
+    for connection in connections:
+        await connection.close()
+
+
+@pytest.fixture
+async def counts(empty_engine: AsyncEngine) -> Counter[str]:
+    """Count the connections that the engine opens and closes."""
+    await open_database(empty_engine, prepare=True, patience=5)
+    await empty_engine.dispose()
+    counts: Counter[str] = Counter()
+    for name in ("connect", "close"):
+        engine = empty_engine{{ ".sync_engine" if cookiecutter.engine == "async" }}
+        event.listen(engine, name, lambda *_, name=name: counts.update([name]))
+    return counts
+
+
+async def test_connections_are_kept(
+    empty_engine: AsyncEngine,
+    counts: Counter[str],
+) -> None:
+    """A connection is tested before it is lent, and replaced only if it is broken."""
+    for _ in range(3):
+        async with empty_engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    assert counts == {"connect": 1}
+
+
+async def test_overflow(
+    empty_engine: AsyncEngine,
+    counts: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection of the overflow is used again; when it was idle, it is closed."""
+    for _ in range(3):
+        await use_all(empty_engine)
+    assert counts == {"connect": 3}
+    assert isinstance(empty_engine.pool, pool.Pool)
+    assert empty_engine.pool.checkedin() == 3
+    assert empty_engine.pool.checkedout() == 0
+    monkeypatch.setattr(pool, "IDLE", 0)
+    async with empty_engine.connect():
+        assert empty_engine.pool.checkedin() == 2
+        assert empty_engine.pool.checkedout() == 1
+    assert counts == {"connect": 3, "close": 1}
+    assert empty_engine.pool.checkedin() == 2
+    assert empty_engine.pool.overflow() == 0
+
+
+async def test_end(empty_engine: AsyncEngine, counts: Counter[str]) -> None:
+    """Nothing stays open at the end, whichever way a connection came."""
+    await use_all(empty_engine)
+    await empty_engine.dispose()
+    assert counts == {"connect": 3, "close": 3}
+{% endcall %}
