@@ -1,10 +1,12 @@
 {% set pool = "AsyncAdaptedQueuePool" if cookiecutter.engine == "async" else "QueuePool" %}
 """What happens to connections beside the requests that use them."""
 
+import math
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 from sqlalchemy import {{ "AsyncAdaptedQueuePool, " if cookiecutter.engine == "async" }}Engine{{ ", QueuePool" if cookiecutter.engine == "sync" }}, event
 from sqlalchemy.exc import InvalidatePoolError
@@ -16,16 +18,19 @@ other one is tested before it is lent."""
 
 
 class Pool({{ pool }}):
-    """A pool that closes a connection of its overflow when nobody has used it for long.
+    """A pool that closes a connection of its overflow when it has been idle.
 
     SQLAlchemy's closes one as soon as it is given back, even if the next request
-    will open another: under load, a service would do little else. Those that are
-    idle are closed when any connection is given back.
+    will open another: under load, a service would do little else. Here, those that
+    are idle are closed when a connection of any pool is given back.
     """
+
+    everyone: ClassVar[WeakSet["Pool"]] = WeakSet()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.spare: deque[tuple[float, ConnectionPoolEntry]] = deque()
+        self.everyone.add(self)
 
     def _do_get(self) -> ConnectionPoolEntry:
         if self.spare and self._pool.empty():
@@ -39,22 +44,22 @@ class Pool({{ pool }}):
             self.spare.append((now, record))
         else:
             super()._do_return_conn(record)
-        with suppress(IndexError):
-            while self.spare[0][0] < now - IDLE:
-                self.close_spare()
+        for pool in list(self.everyone):
+            pool.close_spare(now - IDLE)
 
-    def close_spare(self) -> None:
-        """Close the connection of the overflow that was used the longest time ago."""
-        _, record = self.spare.popleft()
-        try:
-            record.close()
-        finally:
-            self._dec_overflow()
+    def close_spare(self, latest: float) -> None:
+        """Close those of the overflow whose last use was before `latest`."""
+        with suppress(IndexError):  # until there is none
+            while self.spare[0][0] < latest:
+                _, record = self.spare.popleft()
+                try:
+                    record.close()
+                finally:
+                    self._dec_overflow()
 
     def dispose(self) -> None:
         """Close all connections that are not in use."""
-        while self.spare:
-            self.close_spare()
+        self.close_spare(math.inf)
         super().dispose()
 
     def checkedin(self) -> int:
