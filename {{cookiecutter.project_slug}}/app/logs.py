@@ -17,11 +17,7 @@ PASSWORDS = (
 )
 """In a URL: among its options, then before the last @, since one may hold an @."""
 
-ECHOES = (
-    "sqlalchemy.engine.Engine",
-    "sqlalchemy.pool.impl.QueuePool",
-    "sqlalchemy.pool.impl.AsyncAdaptedQueuePool",
-)
+ECHOES = ("sqlalchemy.engine.Engine", "app.database.pool.Pool")
 """For DATABASE_ECHO, SQLAlchemy adds a handler to each that has none."""
 
 
@@ -66,9 +62,10 @@ def configure_logging() -> None:
     """Write the log to stderr, unless whoever runs this process has set it up."""
     settings = get_settings()
     # asyncmy logs the server's notes on names that it does not use; aiosqlite, when
-    # it is to debug, the values in statements.
+    # it is to debug, the values in statements; SQLAlchemy, that a pool was closed.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
     logging.getLogger("aiosqlite").setLevel(logging.INFO)
+    logging.getLogger("app.database.pool").setLevel(logging.WARNING)
     if logging.getLogger().handlers:
         return
     handler = logging.StreamHandler()

@@ -100,9 +100,9 @@ def test_echo(monkeypatch: pytest.MonkeyPatch) -> None:
         echo = {"database_echo": True, "database_echo_pool": True}
         configure(monkeypatch, **echo)
         build_engine(get_settings().model_copy(update=echo))
-        for name in logs.ECHOES:
-            for handler in logging.getLogger(name).handlers:
-                assert isinstance(handler, logging.NullHandler)
+        echoing = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+        handlers = [handler for logger in echoing for handler in logger.handlers]
+        assert {type(handler) for handler in handlers} == {logging.NullHandler}
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JSONFormatter()])
@@ -151,6 +151,8 @@ async def test_uvicorn(uvicorn_run: Run) -> None:
     assert "s3cret" not in "".join(uvicorn_run.log)
     entries = [json.loads(line) for line in uvicorn_run.log]
     assert "Started server process" in entries[0]["message"]
+    ours = {name for entry in entries if (name := entry["logger"]).startswith("app")}
+    assert ours == {"app.database.startup", "app.lifespan"}
     *answered, failure = [entry for entry in entries if "request_id" in entry]
     assert {entry["logger"] for entry in answered} == {"uvicorn.access"}
     assert [entry["request_id"] for entry in answered] == uvicorn_run.request_ids

@@ -30,7 +30,7 @@ from app.main import create_app
 from app.models.base import Base
 {% endif %}
 from app.settings import Settings, get_settings
-from tests.conftest import drop
+from tests.conftest import IMPORTED, drop
 from tests.server import new_url
 
 {% if cookiecutter.database == "sqlite" %}
@@ -57,6 +57,13 @@ def away(monkeypatch: pytest.MonkeyPatch) -> {{ "AsyncEngine" if is_async else "
         monkeypatch.setattr(module, "get_settings", lambda: settings)
     return engine
 {% call engine() %}
+
+
+def test_imports() -> None:
+    """Importing the service loads no dialect of a database that it is not for."""
+    # But that of PostgreSQL, which Alembic imports.
+    others = {"mysql", "oracle", "sqlite"} - {"{{ cookiecutter.database }}"}
+    assert not IMPORTED & {f"sqlalchemy.dialects.{name}" for name in others}
 
 
 async def test_empty_server(
