@@ -21,8 +21,8 @@ class Pool({{ pool }}):
     """A pool that closes a connection of its overflow when it has been idle.
 
     SQLAlchemy's closes one as soon as it is given back, even if the next request
-    will open another: under load, a service would do little else. Here, those that
-    are idle are closed when a connection of any pool is given back.
+    will open another: under load, a service would do little else. Here, each use of
+    a connection, of any pool, closes one that has been idle.
     """
 
     everyone: ClassVar[WeakSet["Pool"]] = WeakSet()
@@ -48,18 +48,19 @@ class Pool({{ pool }}):
             pool.close_spare(now - IDLE)
 
     def close_spare(self, latest: float) -> None:
-        """Close those of the overflow whose last use was before `latest`."""
-        with suppress(IndexError):  # until there is none
-            while self.spare[0][0] < latest:
+        """Close a connection of the overflow that was not used after `latest`."""
+        with suppress(IndexError):  # there is none, or another thread was faster
+            if self.spare[0][0] < latest:
                 _, record = self.spare.popleft()
                 try:
-                    record.close()
+                    record.invalidate()  # unlike close(), never waits for long
                 finally:
                     self._dec_overflow()
 
     def dispose(self) -> None:
         """Close all connections that are not in use."""
-        self.close_spare(math.inf)
+        while self.spare:
+            self.close_spare(math.inf)
         super().dispose()
 
     def checkedin(self) -> int:
