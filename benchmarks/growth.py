@@ -69,9 +69,9 @@ whether a path is its own.""",
 64 clients, `uvicorn --workers`. Database and wrk run on the same cores: once all are busy, more workers do not help:
 `/health/live` needs no database, and shows what is left for the service.""",
     "Start": """\
-Seconds from the start of a process, and its CPU time. Ratios are to the first line; the target is 1.15. The libraries are
-all modules that the service has imported when it begins to serve, but its own. The fewest: those of FastAPI, SQLAlchemy
-and uvicorn, without Alembic, which knows what the newest migration is, and OpenTelemetry's interface.""",
+Seconds from the start of a process, and its CPU time. Ratios are to the first line; the target is 1.15. The libraries
+are all modules that the service has imported when it begins to serve, but its own. The fewest: those of FastAPI,
+SQLAlchemy and uvicorn, without Alembic, which knows what the newest migration is, and OpenTelemetry's interface.""",
     "Imports": """\
 `python -X importtime`, which takes some time itself; the mean of three runs. Pygments comes with the tools of
 development: it is not in the image, and Mako, which Alembic imports, does without.""",
@@ -387,8 +387,9 @@ def cold_start(lab: Lab, url: str) -> Table:
         "start": "up to the first 200 of `/health/live`",
     }
     names = lab.python("-c", LOADED, url=url).split()
+    libraries = f"import importlib; [*map(importlib.import_module, {names})]; import "
     cases = {
-        "libraries": lambda: import_only(lab, f"import importlib; [*map(importlib.import_module, {names})]; import ", url),
+        "libraries": lambda: import_only(lab, libraries, url),
         "fewest": lambda: import_only(lab, f"{FEWEST}, ", url),
         "app": lambda: import_only(lab, f"{APP}, ", url),
         "start": lambda: start(lab, url),

@@ -37,9 +37,10 @@ def create_app() -> FastAPI:
     app.add_middleware(OneLineStartupError)
     app.add_middleware(RequestID)  # the last one added is around the others
     install_problems(app)
-    app.include_router(health.router)
+    # FastAPI asks one after another whether a path is its own.
     app.include_router(products.router, prefix="/api/v1")
     app.include_router(users.router, prefix="/api/v1")
+    app.include_router(health.router)
     return app
 
 

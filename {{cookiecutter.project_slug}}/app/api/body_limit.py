@@ -5,6 +5,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
+def announced_size(scope: Scope) -> int:
+    """Return how many bytes the client says that it sends; 0 if it does not."""
+    announced = Headers(scope=scope).get("Content-Length", "").lstrip("0")
+    # Python reads no number of thousands of digits; the first 20 tell enough.
+    return int(announced[:20]) if announced.isdecimal() else 0
+
+
 class BodyLimit:
     """Refuses a body that is too large: before it is read, where its size is known.
 
@@ -22,14 +29,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # Python reads no number of thousands of digits; the first 20 tell enough.
-        announced = Headers(scope=scope).get("Content-Length", "").lstrip("0")[:20]
-        size = int(announced) if announced.isdecimal() else 0
         received = 0
 
         async def receive_a_part() -> Message:
             nonlocal received
             message: Message = {}
+            size = announced_size(scope)
             if size <= self.most:
                 message = await receive()
                 received += len(message.get("body", b""))

@@ -45,11 +45,12 @@ class Pool({{ pool }}):
         else:
             super()._do_return_conn(record)
         for pool in list(self.everyone):
-            pool.close_spare(now - IDLE)
+            if pool.spare:
+                pool.close_spare(now - IDLE)
 
     def close_spare(self, latest: float) -> None:
         """Close a connection of the overflow that was not used after `latest`."""
-        with suppress(IndexError):  # there is none, or another thread was faster
+        with suppress(IndexError):  # another thread was faster
             if self.spare[0][0] < latest:
                 _, record = self.spare.popleft()
                 try:
