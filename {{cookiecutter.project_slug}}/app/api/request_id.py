@@ -1,7 +1,7 @@
 """The id of a request: in its answer, in each line of the log, and in problems."""
 
+import random
 import re
-from secrets import token_hex
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,8 +14,11 @@ SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")
 
 
 def new_id() -> str:
-    """Return an id that no other request has; `uuid4` takes four times as long."""
-    return token_hex(16)
+    """Return an id that no other request has, made as OpenTelemetry makes a trace's.
+
+    It is no secret. `uuid4` asks the system, and while it waits another thread runs.
+    """
+    return f"{random.getrandbits(128):032x}"
 
 
 class RequestID:
