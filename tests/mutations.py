@@ -106,7 +106,8 @@ class Cut:
 
 PG, MYSQL, SQLITE = (f"app/database/dialects/{name}.py" for name in ("postgresql", "mysql", "sqlite"))
 STARTUP, SCHEMA = "app/database/startup.py", "app/database/schema.py"
-SESSION, PROBLEMS, MODEL = "app/database/session.py", "app/api/problems.py", "app/models/base.py"
+POOL, SESSION = "app/database/pool.py", "app/database/session.py"
+PROBLEMS, MODEL = "app/api/problems.py", "app/models/base.py"
 
 CUTS = [
     Cut(1, "postgresql-async-alembic", "/test_killed_before_commit", DEPENDENCY, 'scope="function"', 'scope="request"'),
@@ -125,6 +126,8 @@ CUTS = [
     Cut(3, "postgresql-sync-alembic", "test_session_ends_with_its_request", SESSION, '"close_resets_only": False'),
     Cut(3, "mysql-async-alembic", "test_session_ends_with_its_request", DEPENDENCY, "await session.close()", "pass"),
     Cut(3, "postgresql-async-alembic", "/test_statement_that_is_left", SESSION, " and name not in ENDS", ""),
+    Cut(3, "postgresql-async-alembic", "test_end", POOL, "self.close_spare(math.inf)", "break"),
+    Cut(3, "postgresql-sync-create_all", "test_overflow", POOL, "pool.close_spare(now - IDLE)", "pass"),
     Cut(4, "postgresql-async-create_all", "/test_outage", PG, "except OSError", "except ZeroDivisionError"),
     Cut(4, "mysql-sync-alembic", "/test_outage", PROBLEMS, "detail, headers=RETRY_AFTER", "detail"),
     Cut(4, "postgresql-async-alembic", "/test_killed_before_commit",
@@ -171,7 +174,7 @@ CUTS = [
     Cut(12, "postgresql-sync-alembic", "/test_statement_timeout", PG, "-c statement_timeout", "-c lock_timeout"),
     Cut(12, "mysql-async-alembic", "/test_statement_timeout", MYSQL, 'f"/*M!100101'),
     Cut(12, "sqlite-sync-alembic", "test_large_body", "app/main.py", "app.add_middleware(BodyLimit"),
-    Cut(12, "mysql-sync-alembic", "test_list_refuses", "app/schemas/base.py", ", le=limits.PAGE", ""),
+    Cut(12, "mysql-sync-alembic", "test_list_refuses", "app/schemas/types.py", ", le=limits.PAGE", ""),
 ]  # fmt: skip
 
 
