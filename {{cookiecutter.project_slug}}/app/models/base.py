@@ -23,7 +23,7 @@ class Timestamp(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "mysql":
-            from sqlalchemy.dialects import mysql  # noqa: PLC0415  (slow, and loaded)
+            from sqlalchemy.dialects import mysql  # noqa: PLC0415  (loaded by now)
 
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime(timezone=True))
