@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
-from secrets import token_hex
 from typing import Any
 
 from opentelemetry import metrics, trace
@@ -44,12 +43,10 @@ def is_on() -> bool:
     return True
 
 
-def current_trace_id() -> str:
-    """Return the id of the trace, so that it leads from an answer to its trace."""
+def current_trace_id() -> str | None:
+    """Return the id of the trace; None if there is none: only metrics are sent, say."""
     context = trace.get_current_span().get_span_context()
-    if not context.is_valid:  # only metrics are sent
-        return token_hex(16)
-    return trace.format_trace_id(context.trace_id)
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def observe_database(engines: Mapping[str, Engine]) -> None:

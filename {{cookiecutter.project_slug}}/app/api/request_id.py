@@ -30,7 +30,7 @@ class RequestID:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.new_id = telemetry.current_trace_id if telemetry.is_on() else new_id
+        self.is_traced = telemetry.is_on()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -42,7 +42,9 @@ class RequestID:
             if name == HEADER:
                 current = value
         if not SANE.fullmatch(current):
-            current = self.new_id().encode()
+            # That of its trace leads from an answer to the trace.
+            trace = telemetry.current_trace_id() if self.is_traced else None
+            current = (trace or new_id()).encode()
         request_id.set(current.decode())
 
         async def send_with_id(message: Message) -> None:
