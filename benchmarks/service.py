@@ -63,6 +63,8 @@ class Options:
     """The version of Python that runs the services."""
     log: str = "on"
     """Whether the server writes its access log, as the Dockerfile has it."""
+    pre_ping: str = "off"
+    """Whether the tutorial tests each connection before it is used, as the template does by default."""
     docs: str = "yes"
     """Whether the result goes into docs/."""
     other: str = ""
@@ -78,6 +80,7 @@ CHOICES = {
     **{name: CONTEXT[name] for name in ("database", "engine", "migrations")},
     "python": PYTHONS,
     "log": ["on", "off"],
+    "pre_ping": ["on", "off"],
     "docs": ["yes", "no"],
 }
 
@@ -329,7 +332,8 @@ def running(options: Options, settings: Mapping[str, str]) -> Iterator[list[Serv
             url = stack.enter_context(database(options, folder))
             if name == "limit":
                 url = re.sub(r"\+\w+", "", url)  # asyncpg knows of no other driver
-            service = serve(name, f"{module}:app", HERE / "services", options, DATABASE_URL=url)
+            variables = {"DATABASE_URL": url, "PRE_PING": options.pre_ping}
+            service = serve(name, f"{module}:app", HERE / "services", options, **variables)
             services.append(stack.enter_context(service))
         yield services
 
@@ -468,7 +472,7 @@ def main() -> int:
         print("\nstopped; what was started is gone", file=sys.stderr)
         return 130
     print(report.table(result))
-    if settings or options.other:
+    if settings or options.other or options.pre_ping == "on":
         print("\nnot kept in docs/, where everybody's default belongs")
     elif options.docs == "yes":
         report.write(result, ROOT / "docs")

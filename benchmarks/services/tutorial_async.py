@@ -20,7 +20,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 URL = os.environ["DATABASE_URL"]
 # SQLite gives up on a lock after 5 s, which 64 clients that write take now and then.
 PATIENCE = {"timeout": 30} if URL.startswith("sqlite") else {}
-engine = create_async_engine(URL, connect_args=PATIENCE)
+# Guides for production add the test of a connection before each use.
+PRE_PING = os.environ.get("PRE_PING") == "on"
+engine = create_async_engine(URL, connect_args=PATIENCE, pool_pre_ping=PRE_PING)
 SessionLocal = async_sessionmaker(engine, expire_on_commit=False)
 
 

@@ -19,9 +19,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 URL = os.environ["DATABASE_URL"]
 # SQLite gives up on a lock after 5 s, which 64 clients that write take now and then.
 PATIENCE = {"timeout": 30} if URL.startswith("sqlite") else {}
+# Guides for production add the test of a connection before each use.
+PRE_PING = os.environ.get("PRE_PING") == "on"
 # A connection for each of the 40 threads. With the default pool, 5 and 10 more, this form locks up at 64 clients: all
 # threads wait for connections, whose owners wait for a thread.
-engine = create_engine(URL, pool_size=40, connect_args=PATIENCE)
+engine = create_engine(URL, pool_size=40, connect_args=PATIENCE, pool_pre_ping=PRE_PING)
 SessionLocal = sessionmaker(engine, autoflush=False)
 
 
