@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         description="Connections that a process keeps open.",
     )
     database_max_overflow: int = Field(
-        default=10,
+        default={{ cookiecutter._databases[cookiecutter.database].max_overflow }},
         ge=0,
         description="Connections it may open beyond those.",
     )
