@@ -73,7 +73,8 @@ def configure({{ "database_url: URL, " if cookiecutter.database == "mysql" }}**o
 def migrate(connection: Connection) -> None:
     """Run the migrations."""
     configure({{ "connection.engine.url, " if cookiecutter.database == "mysql" }}connection=connection)
-    with context.begin_transaction():
+    dialect = dialect_of(connection.engine.url)
+    with dialect.migration(connection), context.begin_transaction():
         context.run_migrations()
 
 

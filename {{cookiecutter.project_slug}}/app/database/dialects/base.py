@@ -3,7 +3,8 @@
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -133,6 +134,12 @@ class Dialect(ABC):
         Raises:
             TimeoutError: Another one has held the lock for `patience` seconds.
         """
+
+    @contextmanager
+    def migration(self, connection: Connection) -> Iterator[None]:
+        """Surround the transaction in which migrations are applied, or taken back."""
+        del connection
+        yield
 
     def diagnose(self, error: BaseException) -> Fault:
         """Tell why the database could not do its part."""
