@@ -5,19 +5,60 @@
 import logging
 {% if cookiecutter.engine == "async" %}
 from asyncio import Event
-{% else %}
+{% endif %}
+from collections.abc import Callable
+from decimal import Decimal
+{% if cookiecutter.engine == "sync" %}
 from threading import Event
 {% endif %}
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import text
 
+from app.api.problems import ProblemError, problems
 from app.dependencies.database import DatabaseReadSession, DatabaseSession, get_turns
 from app.models.user import User
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/faults")
+
+
+class OutOfStockError(ProblemError):
+    """There are fewer than the client asks for."""
+
+    status = 409
+    type = "/problems/out-of-stock"
+    title = "Not enough in stock"
+    available: Decimal
+
+
+class ClosedError(ProblemError):
+    """Nothing is sold today."""
+
+    status = 409
+    type = "/problems/closed"
+
+
+REFUSALS: dict[str, Callable[[], Exception]] = {
+    "own": lambda: OutOfStockError("Only 2 are left.", available=Decimal("2.50")),
+    "dict": lambda: HTTPException(409, {"code": "shipped", "status": "shipped"}),
+    "list": lambda: HTTPException(409, [1, UUID(int=1)]),
+    "surrogate": lambda: HTTPException(404, "There is no \ud800."),
+    "unknown": lambda: HTTPException(499),
+    "no-body": lambda: HTTPException(304, headers={"ETag": '"1"'}),
+    "group": lambda: ExceptionGroup("", [HTTPException(404), group()]),
+    "group-with-fault": lambda: ExceptionGroup("", [HTTPException(404), KeyError()]),
+}
+"""By a name: what a route raises."""
+
+
+def group() -> Exception:
+    """Return what a group of tasks raises in another one."""
+    return ExceptionGroup("", [HTTPException(423, "locked", {"X-Key": "1"})])
+
+
 released = Event()
 """Set when those that hold a session are to go on."""
 {% if cookiecutter.database == "postgresql" %}
@@ -54,6 +95,15 @@ async def store_and_refuse(session: DatabaseSession) -> None:
     session.add(user("refusal"))
     await session.flush()
     raise HTTPException(418, "I am a teapot")
+
+
+@router.get(
+    "/refusals/{name}",
+    responses=problems(404, 409, 422, OutOfStockError, ClosedError),
+)
+async def refuse(name: str) -> None:
+    """Raise what has this name."""
+    raise REFUSALS[name]()
 
 
 @router.post("/answer", response_model=int)

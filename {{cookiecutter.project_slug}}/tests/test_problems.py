@@ -2,10 +2,13 @@
 {% call engine() %}
 """Errors: problem details throughout, documented, and no secrets."""
 
+from uuid import UUID
+
 import pytest
 from fastapi import FastAPI
 
 from tests.client import Client
+from tests.faults import OutOfStockError
 
 PATH = "/api/v1/users"
 JSON = {"Content-Type": "application/json"}
@@ -39,6 +42,66 @@ async def test_failure_keeps_secrets(client: Client) -> None:
         response = await client.post(f"/faults/{path}")
         for word in ("secret", "INSERT", "twin", "Traceback"):
             assert word not in response.text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "own",
+            {
+                "type": "/problems/out-of-stock",
+                "title": "Not enough in stock",
+                "status": 409,
+                "detail": "Only 2 are left.",
+                "available": "2.50",
+            },
+        ),
+        ("dict", {"type": "about:blank", "status": 409, "code": "shipped"}),
+        ("list", {"detail": "Conflict", "details": [1, str(UUID(int=1))]}),
+        ("surrogate", {"status": 404, "detail": "There is no ?."}),
+        ("unknown", {"status": 499, "title": "Error"}),
+        ("group", {"status": 423, "detail": "locked"}),
+        ("group-with-fault", {"status": 500}),
+    ],
+)
+async def test_refusal(client: Client, name: str, expected: dict[str, object]) -> None:
+    """What a route raises is the answer: with a type and members of its own, too."""
+    response = await client.get(f"/faults/refusals/{name}")
+    problem = response.json()
+    assert response.status_code == problem["status"]
+    assert problem["request_id"] == response.headers["X-Request-ID"]
+    assert problem | expected == problem
+    assert response.headers.get("X-Key") == ("1" if name == "group" else None)
+
+
+async def test_refusal_without_body(client: Client) -> None:
+    """A status that allows no body has none; its headers are kept."""
+    response = await client.get("/faults/refusals/no-body")
+    assert (response.status_code, response.content) == (304, b"")
+    assert response.headers["ETag"] == '"1"'
+
+
+def test_member_of_every_problem() -> None:
+    """What every problem has, none has in another meaning."""
+    with pytest.raises(TypeError, match="instance"):
+        OutOfStockError("Only 2 are left.", available=2, instance="shop")
+
+
+def test_documented_refusal(app: FastAPI) -> None:
+    """A problem of one's own is documented; so are two of the same status."""
+    schema = app.openapi()
+    operation = schema["paths"]["/faults/refusals/{name}"]["get"]
+    [content] = operation["responses"]["409"]["content"].values()
+    names = ["Problem", "OutOfStockError", "ClosedError"]
+    references = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    assert content["schema"] == {"anyOf": references}
+    documented = schema["components"]["schemas"]["OutOfStockError"]
+    assert {"type", "available"} < set(documented["required"])
+    properties = documented["properties"]
+    assert properties["type"]["const"] == "/problems/out-of-stock"
+    assert properties["available"]["type"] == "string"  # as answers have a Decimal
+    assert documented["description"] == "There are fewer than the client asks for."
 
 
 async def test_allow(client: Client) -> None:

@@ -1,14 +1,20 @@
 """Errors, answered as problem details (RFC 9457) and documented as such."""
 
+import builtins
 import json
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar, get_origin, get_type_hints
 
 from fastapi import FastAPI, Request, Response, status
+from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from fastapi.utils import is_body_allowed_for_status_code
+from pydantic import BaseModel, Field, create_model
+from pydantic.json_schema import models_json_schema
+from pydantic_core import to_jsonable_python
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
@@ -22,6 +28,7 @@ from app.settings import get_settings
 logger = logging.getLogger(__name__)
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
+COMPONENT = "#/components/schemas/{model}"
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
 """Fields that one answer blames: a request could have any number of them."""
@@ -57,7 +64,7 @@ class Problem(BaseModel):
     """Why a request failed (RFC 9457)."""
 
     type: str = Field(default="about:blank", description="The kind of problem.")
-    title: str = Field(description="The meaning of the status.")
+    title: str = Field(description="The meaning of the type, or of the status.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What went wrong this time.")
     instance: str = Field(description="The path of the request.")
@@ -70,49 +77,113 @@ class Problem(BaseModel):
     )
 
 
+MODELS: dict[str, type[Problem]] = {Problem.__name__: Problem}
+"""Those that routes refer to in their documentation."""
+
+
+class ProblemError(FastAPIHTTPException):
+    """A problem of a type of its own. A route raises it as any `HTTPException`.
+
+    A subclass has a status, a type (a URI), a title, and an annotation for each
+    further member, whose value is passed when it is raised.
+    """
+
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "about:blank"
+    title: ClassVar[str] = ""
+    """Empty: that of the status."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        if taken := members.keys() & Problem.model_fields:
+            raise TypeError(f"every problem has its own {', '.join(taken)}")
+        super().__init__(self.status, detail, headers)
+        self.members = members | {
+            "type": self.type,
+            "title": self.title or phrase(self.status),
+        }
+
+    @classmethod
+    def model(cls) -> builtins.type[Problem]:
+        """Return its form, for the documentation."""
+        members: dict[str, Any] = {}
+        for name, hint in get_type_hints(cls, include_extras=True).items():
+            if get_origin(hint) is not ClassVar:
+                members[name] = (hint, ...)
+        for name in ("type", "title", "status"):
+            default = getattr(cls, name) or phrase(cls.status)
+            constant = Field(json_schema_extra={"const": default})
+            members[name] = Problem.__annotations__[name], constant
+        return create_model(
+            cls.__name__,
+            __base__=Problem,
+            __doc__=cls.__doc__,
+            **members,
+        )
+
+
 class ProblemResponse(JSONResponse):
     """A problem, as the body of an answer."""
 
     media_type = MEDIA_TYPE
 
     def render(self, content: Any) -> bytes:
+        content = to_jsonable_python(content, inf_nan_mode="null")
         # The name of an unknown field may be text that UTF-8 cannot express.
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")
+
+
+def phrase(code: int) -> str:
+    """Return the meaning of a status."""
+    return PHRASES.get(code, "Error")
 
 
 def problem(
     request: Request,
     code: int,
     detail: str,
-    *,
-    errors: list[InvalidField] | None = None,
-    headers: dict[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """Return the answer that reports a problem.
+    """Return the answer that reports a problem; `members` add to it, and replace.
 
     For exception handlers. A route raises instead: to return an answer, whichever,
     is success, and commits.
     """
-    content = Problem(
-        title=PHRASES.get(code, "Error"),
-        status=code,
-        detail=detail,
-        instance=request.url.path,
-        request_id=request_id.get(),
-        errors=errors,
-    )
-    return ProblemResponse(content.model_dump(exclude_none=True), code, headers)
+    content = {
+        "type": "about:blank",
+        "title": phrase(code),
+        "status": code,
+        "detail": detail or phrase(code),
+        "instance": request.url.path,
+        "request_id": request_id.get(),
+    }
+    return ProblemResponse(content | dict(members or {}), code, headers)
 
 
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def problems(*kinds: int | type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the problems that a route may answer."""
-    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    schemas: dict[int, list[dict[str, str]]] = {}
+    for kind in kinds:
+        name = Problem.__name__ if isinstance(kind, int) else kind.__name__
+        code = kind if isinstance(kind, int) else kind.status
+        if not isinstance(kind, int):
+            MODELS[name] = kind.model()
+        reference = {"$ref": COMPONENT.format(model=name)}
+        schemas.setdefault(code, []).append(reference)
     return {
         code: {
-            "description": PHRASES[code],
-            "content": {MEDIA_TYPE: {"schema": schema}},
+            "description": phrase(code),
+            "content": {
+                MEDIA_TYPE: {"schema": some[0] if len(some) == 1 else {"anyOf": some}},
+            },
         }
-        for code in codes
+        for code, some in schemas.items()
     }
 
 
@@ -123,7 +194,43 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == status.HTTP_405_METHOD_NOT_ALLOWED:
         methods = allowed_methods(request)
         headers |= {"Allow": ", ".join(methods)} if methods else {}
-    return problem(request, error.status_code, str(error.detail), headers=headers)
+    if not is_body_allowed_for_status_code(error.status_code):
+        return Response(status_code=error.status_code, headers=headers)
+    detail, members = split_detail(error)
+    return problem(request, error.status_code, detail, members, headers)
+
+
+def split_detail(error: HTTPException) -> tuple[str, dict[str, Any]]:
+    """Return what an exception says, and the further members of its problem.
+
+    FastAPI takes a detail of any kind. The items of a dict are members, unless every
+    problem has one of that name; what else is no text is the member `details`.
+    """
+    if isinstance(error, ProblemError):
+        return error.detail, error.members
+    detail: Any = error.detail
+    if isinstance(detail, str):
+        return detail, {}
+    if not isinstance(detail, Mapping):
+        return "", {"details": detail}
+    text = detail.get("detail", "")
+    members = {str(name): value for name, value in detail.items()}
+    for name in Problem.model_fields:
+        members.pop(name, None)
+    return text if isinstance(text, str) else "", members
+
+
+async def on_exception_group(request: Request, error: Exception) -> Response:
+    """Answer what the tasks of a group have raised: the worst of it."""
+    assert isinstance(error, ExceptionGroup)  # noqa: S101
+    answers: list[Response] = []
+    for one in error.exceptions:
+        known = request.app.exception_handlers
+        handler = next(known[kind] for kind in type(one).__mro__ if kind in known)
+        if handler is on_unexpected_error:
+            raise error
+        answers.append(await handler(request, one))
+    return max(answers, key=lambda answer: answer.status_code)
 
 
 def allowed_methods(request: Request) -> list[str]:
@@ -152,7 +259,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     ]
     detail = "The request does not fit the schema."
     code = status.HTTP_422_UNPROCESSABLE_CONTENT
-    return problem(request, code, detail, errors=errors)
+    return problem(request, code, detail, {"errors": errors})
 
 
 async def on_database_error(request: Request, error: Exception) -> Response:
@@ -176,7 +283,8 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         ]
         what = " and ".join(violation.fields) or "A value"
         detail = f"{what} {violation.message}."
-        return problem(request, violation.status, detail, errors=errors or None)
+        members = {"errors": errors} if errors else None
+        return problem(request, violation.status, detail, members)
     fault = dialect.diagnose(error)
     if fault in {Fault.UNKNOWN, Fault.PRIVILEGE}:  # to repeat it would not help
         raise error
@@ -205,17 +313,18 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(SQLAlchemyError, on_database_error)
+    app.add_exception_handler(ExceptionGroup, on_exception_group)
     app.add_exception_handler(Exception, on_unexpected_error)
 
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema = generate()
-        template = "#/components/schemas/{model}"
-        component = Problem.model_json_schema(ref_template=template)
-        components = schema["components"]["schemas"]
-        components |= component.pop("$defs")
-        components[Problem.__name__] = component
+        _, definitions = models_json_schema(
+            [(model, "serialization") for model in MODELS.values()],
+            ref_template=COMPONENT,
+        )
+        schema["components"]["schemas"] |= definitions["$defs"]
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
