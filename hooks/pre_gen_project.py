@@ -1,6 +1,7 @@
-"""Refuse answers from which no working project can be made, in one line each."""
+"""Refuse answers from which no working project can be made, in one line each; clear up after other answers."""
 
-import sys  # and little else: what is imported here is waited for
+import os  # and little else: what is imported here is waited for
+import sys
 import unicodedata
 
 # A distribution cannot depend on another one of its own name.
@@ -21,13 +22,23 @@ OrderedDict = dict
 
 
 def answers():
-    """Return the answers that are text. They enter as data, in the form in which Python writes it down."""
-    return {{ "%a" | format(dict(cookiecutter.items() | selectattr(0, "in", ["project_name", "project_slug", "description", "author"]))) }}  # noqa: E501, F821  # fmt: skip
+    """Return the answers. They enter as data, in the form in which Python writes it down."""
+    return {{ "%a" | format(dict(cookiecutter.items() | selectattr(0, "in", ["project_name", "project_slug", "description", "author", "database", "engine", "migrations"]))) }}  # noqa: E501, F821  # fmt: skip
 
 
 def conventions():
     """Return the conventions, those of a fork perhaps."""
     return {{ "%a" | format(dict(cookiecutter._conventions)) }}  # noqa: F821  # fmt: skip
+
+
+def find_template():
+    """Return the folder of the template, if it can be told: cruft does not say, and a path may be relative."""
+    folder, output = {{ "%a, %a" | format(cookiecutter._repo_dir | default(""), cookiecutter._output_dir | default("")) }}  # noqa: E501, F821  # fmt: skip
+    for start in (os.environ.get("PWD", ""), output, f"/proc/{os.getppid()}/cwd"):
+        template = os.path.join(start, folder)
+        if folder and os.path.isfile(os.path.join(template, "cookiecutter.json")):
+            return template
+    return None
 
 
 def consists_of(signs, text):
@@ -107,8 +118,62 @@ def convention_faults(conventions):
             yield f"cookiecutter.json: _conventions.{name}: {conventions[name]!r} is not {expected}"
 
 
+def recorded_answers():
+    """Return the answers with which the project in this folder was made; none, if there is no such project."""
+    import tomllib
+
+    try:
+        with open("pyproject.toml", "rb") as file:
+            return {name: str(value) for name, value in tomllib.load(file)["tool"]["template"]["answers"].items()}
+    except (OSError, KeyError, TypeError, AttributeError, ValueError):
+        return {}
+
+
+def render(repository, answers):
+    """Return what the template writes for some answers: the paths of files, and what is in each."""
+    import tempfile
+    from pathlib import Path
+
+    from cookiecutter.generate import generate_context, generate_files
+    from cookiecutter.prompt import prompt_for_config
+
+    texts = {name: value.replace("{", "{" + "{ '{' }" + "}") for name, value in answers.items()}
+    context = generate_context(os.path.join(repository, "cookiecutter.json"), extra_context=texts)
+    context["cookiecutter"] = prompt_for_config(context, no_input=True)
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(generate_files(repository, context, folder, accept_hooks=False))
+        paths = [path for path in project.rglob("*") if path.is_file()]
+        return {path.relative_to(project).as_posix(): path.read_bytes() for path in paths}
+
+
+def clear_up(before, now):
+    """Delete what the template wrote for the answers before, and does not write for those of now, such as a test.
+
+    What a team has added is its own, and what it has edited, too: such a file stays, and is named.
+    """
+    if all(before.get(name, now[name]) == now[name] for name in ("database", "engine", "migrations")):
+        return
+    repository = find_template()
+    if repository is None:
+        sys.exit("ERROR: here is a project with other answers: say cruft update, or the whole path of the template")
+    from pathlib import Path
+
+    try:
+        written = render(repository, before)
+    except ValueError:  # one of these answers is no longer to be had: nobody can tell what was written
+        return
+    for name in sorted(written.keys() - render(repository, now).keys()):
+        path = Path(name)
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == written[name]:
+            path.unlink()
+        elif os.path.lexists(path):
+            print(f"NOTE: {name} belongs to the answers before, and was edited: take from it what you need")
+
+
 if __name__ == "__main__":
     lines = [*sorted(convention_faults(conventions())), *faults(answers())]
     if lines:
         print("\n".join(f"ERROR: {line}" for line in lines), file=sys.stderr)
         sys.exit(1)
+    if os.path.exists("pyproject.toml"):
+        clear_up(recorded_answers(), answers())

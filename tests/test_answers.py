@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
+from cookiecutter.generate import generate_context
 from cookiecutter.main import cookiecutter
+from cookiecutter.prompt import prompt_for_config
+from cookiecutter.utils import create_env_with_context
 from pytest_cookies.plugin import Cookies
 
+from tests import team
 from tests.conftest import Project, clean_environment
 from tests.variants import ROOT, VARIANTS, requirements_of
 
@@ -127,18 +131,71 @@ def test_names_of_dependencies_are_refused(project: Project) -> None:
         assert name in words
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_stale_list(tmp_path: Path, number: int) -> None:
+def test_stale_list(tmp_path: Path) -> None:
     """The hook fails where a folder that it removes is not there: its list cannot grow stale."""
     hook = (ROOT / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
-    lines = [line for line in hook.splitlines() if not line.startswith("{%")]
+    lines = [line for line in hook.splitlines() if "{%" not in line]
     script = tmp_path / "hook.py"
     script.write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / ".env.example").touch()
-    if number:
-        (tmp_path / "migrations").mkdir()
-    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (result.returncode == 0) == bool(number)
+    command = [sys.executable, script]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+    (tmp_path / "migrations" / "versions").mkdir(parents=True)
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert not (tmp_path / "migrations").exists()
+
+
+def generate(folder: Path, answers: dict[str, str], **options: bool) -> Path:
+    """Generate a project in a folder, and return its path."""
+    return Path(cookiecutter(str(ROOT), no_input=True, output_dir=str(folder), extra_context=answers, **options))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what is in each file of a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+CHANGED_ANSWERS = {
+    "none": ({}, {}),
+    "engine": ({}, {"engine": "sync"}),
+    "database": ({}, {"database": "postgresql"}),
+    "to create_all": ({}, {"migrations": "create_all"}),
+    "to alembic": ({"migrations": "create_all"}, {"migrations": "alembic"}),
+}
+
+
+@pytest.mark.parametrize(("before", "change"), CHANGED_ANSWERS.values(), ids=CHANGED_ANSWERS.keys())
+def test_generated_anew(tmp_path: Path, before: dict[str, str], change: dict[str, str]) -> None:
+    """`cookiecutter -f` writes the template's files anew: a team's own stay, and nothing of another answer is left."""
+    service = generate(tmp_path, before)
+    names = contents(service).keys() - {".env"}
+    team.edit(service, "async", before.get("migrations", "alembic"))
+    for folder in (service, *(path for path in service.rglob("*") if path.is_dir())):
+        (folder / "ours.txt").write_text("ours", encoding="utf-8")
+    edited = "tests/test_migrations.py" if "create_all" in change.values() else "README.md"
+    with (service / edited).open("a", encoding="utf-8") as file:
+        file.write("# ours\n")
+    kept = {edited} if edited.startswith("tests/") else set()
+    ours = {name: text for name, text in contents(service).items() if name not in names - kept}
+    generate(tmp_path, before | change, overwrite_if_exists=True)
+    assert contents(service) == contents(generate(tmp_path / "fresh", before | change)) | ours
+
+
+def test_cruft_generates_nothing_over_other_answers(tmp_path: Path) -> None:
+    """Where the template cannot be asked what it wrote, nothing is written over a project with other answers."""
+    service = generate(tmp_path, {})
+    before = contents(service)
+    hook = create_env_with_context({}).from_string((ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8"))
+    context = prompt_for_config(generate_context(str(ROOT / "cookiecutter.json")), no_input=True)
+    script = tmp_path / "hook.py"
+    for engine, status in (("async", 0), ("sync", 1)):
+        script.write_text(hook.render(cookiecutter=context | {"engine": engine}), encoding="utf-8")
+        result = subprocess.run([sys.executable, script], cwd=service, capture_output=True, text=True, check=False)
+        assert result.returncode == status
+    assert result.stderr.splitlines() == [
+        "ERROR: here is a project with other answers: say cruft update, or the whole path of the template"
+    ]
+    assert contents(service) == before
 
 
 def make(*arguments: str, cwd: Path = ROOT, **options: object) -> subprocess.CompletedProcess[str]:

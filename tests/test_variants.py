@@ -74,13 +74,18 @@ def test_text(project: Project) -> None:
 
 
 def test_copies() -> None:
-    """What has no tags is copied: to render it would cost time. A file with a condition in its name cannot be."""
+    """What has no tags is copied: to render it would cost time. A file with a condition in its name cannot be.
+
+    No pattern is that of a folder: Cookiecutter would delete it with all that a team has added, and copy it anew.
+    """
     patterns = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_copy_without_render"]
     folder = ROOT / "{{cookiecutter.project_slug}}"
-    for path in (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    for path in (path for path in folder.rglob("*") if "__pycache__" not in path.parts):
         name = path.relative_to(folder).as_posix()
-        names = [name, *(parent.as_posix() for parent in Path(name).parents)]
-        copied = any(fnmatch(name, pattern) for name in names for pattern in patterns)
+        copied = any(fnmatch(name, pattern) for pattern in patterns)
+        if path.is_dir():
+            assert not copied, f"{name} is a folder: list its files in _copy_without_render of cookiecutter.json"
+            continue
         has_tags = re.search(r"\{[{%#]", path.read_text(encoding="utf-8") + name) is not None
         assert copied != has_tags, name
 
