@@ -1,21 +1,29 @@
 """What every model keeps to."""
 
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any, Literal
 
 import pytest
-from sqlalchemy import ForeignKey
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import DateTime, ForeignKey, Integer
+from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import (
     Mapped,
     backref,
+    composite,
     configure_mappers,
     mapped_column,
     registry,
     relationship,
 )
 
-from app.models.base import Base
+from app.models.base import Base, Timestamp
+from app.models.user import User
+from app.schemas.types import Moment
 
 Loading = Literal["select", "raise", "selectin", "dynamic", "write_only"]
 
@@ -67,3 +75,100 @@ def test_lazy_backref_is_refused(models: registry) -> None:
 def test_other_loading_is_not(models: registry, lazy: Loading) -> None:
     """A relationship that loads with its query, or refuses to load, is none."""
     configure(models, lazy, back="raise")
+
+
+def test_moment() -> None:
+    """A moment is stored in UTC, whichever zone it is given in."""
+    moment = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    stored = Timestamp().process_bind_param(moment, DefaultDialect())
+    assert stored == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert stored.tzinfo is UTC
+
+
+FAR_EAST = timezone(timedelta(hours=14))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 1, 1),  # noqa: DTZ001
+        datetime.min.replace(tzinfo=FAR_EAST),
+        date(2026, 1, 1),
+        "2026-01-01 00:00:00+00:00",
+    ],
+)
+def test_no_moment(value: Any) -> None:
+    """What is none is refused: Python would ask this machine for its time zone."""
+    with pytest.raises(ValueError, match="a Timestamp "):
+        Timestamp().process_bind_param(value, DefaultDialect())
+
+
+def test_moment_of_a_request() -> None:
+    """A schema accepts the moments that a column can hold."""
+    moments: TypeAdapter[datetime] = TypeAdapter(Moment)
+    assert moments.validate_python("2026-01-01T01:00:00+01:00").tzinfo is UTC
+    for value in ("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00"):
+        with pytest.raises(ValidationError):
+            moments.validate_python(value)
+
+
+def test_moments_are_timestamps() -> None:
+    """A `datetime` in a model is one, without saying so."""
+    assert isinstance(User.__table__.columns.created_at.type, Timestamp)
+
+
+@pytest.mark.parametrize("kind", [DateTime(timezone=True), DATETIME(fsp=6)])
+def test_other_moments_are_refused(models: registry, kind: DateTime) -> None:
+    """A column that drops the time zone, on some databases, is an error."""
+
+    @models.mapped
+    class Event:
+        __tablename__ = "events"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        at: Mapped[datetime] = mapped_column(kind)
+
+    with pytest.raises(ArgumentError, match=r"events\.at would drop time zones"):
+        configure_mappers()
+
+
+@dataclass
+class Point:
+    """Two columns as one value, which can be changed in place."""
+
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class FrozenPoint:
+    """Two columns as one value, which cannot."""
+
+    x: int
+    y: int
+
+
+def configure_composite(models: registry, kind: type[Any]) -> None:
+    """Set up a model with a value of two columns."""
+
+    @models.mapped
+    class Place:
+        __tablename__ = "places"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        point: Mapped[Any] = composite(
+            kind,
+            mapped_column("x", Integer),
+            mapped_column("y", Integer),
+        )
+
+    configure_mappers()
+
+
+def test_frozen_composite(models: registry) -> None:
+    """A value of several columns may be one that cannot be changed in place."""
+    configure_composite(models, FrozenPoint)
+
+
+def test_composite_that_can_change_is_refused(models: registry) -> None:
+    """Any other is an error: nobody would notice the change."""
+    with pytest.raises(ArgumentError, match=r"Place\.point would not notice a change"):
+        configure_composite(models, Point)

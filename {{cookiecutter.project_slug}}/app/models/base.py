@@ -1,11 +1,13 @@
 """What all tables have in common."""
 
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.ext.mutable import MutableComposite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -20,6 +22,7 @@ class Timestamp(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+    python_type = datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "mysql":
@@ -33,7 +36,16 @@ class Timestamp(TypeDecorator[datetime]):
         value: datetime | None,
         dialect: Dialect,
     ) -> datetime | None:
-        return value if value is None else value.astimezone(UTC)
+        if value is None:
+            return None
+        # Python would take a naive one for a time of this machine's zone.
+        if not isinstance(value, datetime) or value.utcoffset() is None:
+            what = "takes a datetime with a time zone, such as datetime.now(UTC)"
+            raise ValueError(f"a Timestamp {what}")
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("a Timestamp is in the years 1 to 9999, in UTC") from None
 
     def process_result_value(
         self,
@@ -82,6 +94,8 @@ class Base(DeclarativeBase):
         }
     )
 
+    type_annotation_map = {datetime: Timestamp}  # noqa: RUF012  (not ours to annotate)
+
     # Values that the server makes are fetched with the INSERT or UPDATE itself:
     # no refresh after a write, and no loading behind the back of a coroutine.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  (not ours to annotate)
@@ -104,19 +118,38 @@ def refuse_lazy_loading() -> None:
                 )
 
 
+@event.listens_for(Mapper, "after_configured")
+def refuse_silent_loss() -> None:
+    """Find at import what would be stored otherwise than it is answered.
+
+    Raises:
+        ArgumentError: A column drops time zones, or a value may change in place.
+    """
+    for table in Base.registry.metadata.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, DateTime):
+                raise ArgumentError(
+                    f"{column} would drop time zones, on some databases: write "
+                    "Mapped[datetime] = mapped_column(), which is a Timestamp"
+                )
+    for mapper in Base.registry.mappers:
+        for composite in mapper.composites:
+            kind: Any = composite.composite_class
+            if not issubclass(kind, (Hashable, MutableComposite)):
+                raise ArgumentError(
+                    f"{composite} would not notice a change in place: write "
+                    f"@dataclass(frozen=True) above class {kind.__name__}"
+                )
+
+
 class Entity(Base):
     """A table with a number for each row, and the times of its making and change."""
 
     __abstract__ = True
 
     id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
-    created_at: Mapped[datetime] = mapped_column(
-        Timestamp,
-        server_default=now(),
-        sort_order=1,
-    )
+    created_at: Mapped[datetime] = mapped_column(server_default=now(), sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(
-        Timestamp,
         server_default=now(),
         onupdate=now(),
         sort_order=1,

@@ -5,11 +5,13 @@ has numbers and booleans of its own, so `"1"` is no number and `1` no boolean.
 """
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BeforeValidator,
     Field,
     StringConstraints,
@@ -68,6 +70,14 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-limits.PRICE_DECIMALS)) + 0  # no -0.00
 
 
+def to_utc(moment: datetime) -> datetime:
+    """Refuse a moment that UTC has no date for: year 1 begins in the far east."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be in the years 1 to 9999, in UTC") from None
+
+
 Identifier = Annotated[
     int,
     Field(ge=1, le=limits.INTEGER),
@@ -102,6 +112,9 @@ Price = Annotated[
     ),
 ]
 """An exact amount: answered as a string, since binary numbers cannot hold cents."""
+
+Moment = Annotated[AwareDatetime, AfterValidator(to_utc)]
+"""A date and time with its zone, for a column of `Mapped[datetime]`."""
 
 # PostgreSQL stores no NUL character in text, so none is taken.
 Name = Annotated[
