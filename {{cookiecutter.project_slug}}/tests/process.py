@@ -19,6 +19,13 @@ SERVICE = """
 from app.settings import Settings
 Settings.model_config["env_file"] = None
 from app.main import app
+from fastapi.middleware.cors import CORSMiddleware
+
+app.add_middleware(CORSMiddleware, allow_origins=["*"])
+
+@app.middleware("http")
+async def use_a_task_of_its_own(request, call_next):
+    return await call_next(request)
 
 @app.get("/crash")
 def crash() -> None:
@@ -58,12 +65,16 @@ def collector(received: dict[str, bytes]) -> Iterator[str]:
 
 def send_requests(url: str, run: Run) -> None:
     """Send one that is refused, one that is answered, and one that crashes."""
-    with httpx2.Client(base_url=url) as client:
+    origin = {"Origin": "https://example.com"}
+    with httpx2.Client(base_url=url, headers=origin) as client:
         responses = [
             client.get("/api/v1/users?limit=none"),
             client.get("/api/v1/users?limit=1"),
             client.get("/crash", headers={"X-Request-ID": "ada"}),
         ]
+    # Middleware that was added on the finished app is around errors, too.
+    for response in responses:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert [response.status_code for response in responses] == [422, 200, 500]
     run.request_ids = [response.headers["X-Request-ID"] for response in responses]
 

@@ -44,6 +44,16 @@ async def test_failure_keeps_secrets(client: Client) -> None:
             assert word not in response.text
 
 
+async def test_failure_is_in_the_log(
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Pytest shows, with a test that fails, why the answer was a 500; once."""
+    await client.post("/faults/exception")
+    assert [bool(record.exc_info) for record in caplog.records] == [True]
+    assert "RuntimeError: a secret" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

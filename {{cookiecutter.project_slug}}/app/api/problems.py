@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
 from app.database.dialects import Fault, describe, dialect_of
@@ -298,8 +299,7 @@ async def on_unexpected_error(request: Request, error: Exception) -> Response:
     """Answer a fault of the service; the server logs the traceback."""
     detail = "The service has failed to handle this request."
     code = status.HTTP_500_INTERNAL_SERVER_ERROR
-    # This answer does not pass through the middleware that gives others their id.
-    return problem(request, code, detail, headers={"X-Request-ID": request_id.get()})
+    return problem(request, code, detail)
 
 
 def unavailable(request: Request, detail: str) -> ProblemResponse:
@@ -314,7 +314,10 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(SQLAlchemyError, on_database_error)
     app.add_exception_handler(ExceptionGroup, on_exception_group)
+    # Whatever middleware raises is answered outside of all, where Starlette does it;
+    # what a route raises, inside: CORS headers, say, are then on each answer.
     app.add_exception_handler(Exception, on_unexpected_error)
+    app.add_middleware(ServerErrorMiddleware, handler=on_unexpected_error)
 
     generate = app.openapi
 
