@@ -5,10 +5,23 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-.PHONY: new-project examples test test-all test-faults test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
+COMMANDS := new-project examples test test-all test-faults test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
+.PHONY: $(COMMANDS)
+ifneq ($(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)),)
+$(error $(filter-out $(COMMANDS),$(MAKECMDGOALS)): there is no such command; an answer is NAME=VALUE: database=postgresql)
+endif
+
+# The answers: what stands on the command line, as it was typed, quoted for a shell. They are not taken from MAKEFLAGS,
+# of which make 3.81, the one that macOS has, and make 4 have each a form of their own.
+define newline
+
+
+endef
+ANSWERS = $(foreach name,$(sort $(filter-out PYTHON,$(.VARIABLES))),$(if $(findstring command line,$(origin $(name))),\
+  $(if $(findstring $(newline),$(value $(name))),$(error $(name): take the newline out))'$(subst ','\'',$(name)=$(value $(name)))'))
 
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
-	@$(BIN)/python new_project.py
+	@$(BIN)/python new_project.py $(ANSWERS)
 
 examples: .venv/.new-project  ## generate every variant into examples/, to look at
 	@$(BIN)/python -m tests.examples >/dev/null
@@ -31,10 +44,10 @@ test-mutations: .venv/.test  ## break the database layer of every variant, and s
 	@$(BIN)/python -m tests.mutations
 
 benchmark: .venv/.benchmark  ## measure a service, beside a tutorial's and the limit: database=sqlite engine=sync rounds=3 docs=no
-	@$(BIN)/python -m benchmarks.service
+	@$(BIN)/python -m benchmarks.service $(ANSWERS)
 
 benchmark-growth: .venv/.benchmark  ## measure how its cost grows, and what its start costs: rows=100000 rounds=3 docs=no
-	@$(BIN)/python -m benchmarks.growth
+	@$(BIN)/python -m benchmarks.growth $(ANSWERS)
 
 benchmark-bake: .venv/.new-project  ## measure what a bake costs
 	@$(BIN)/python benchmarks/bake.py

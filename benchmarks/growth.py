@@ -31,7 +31,7 @@ import psutil
 from benchmarks import service
 from benchmarks.report import table_of_page, text
 from benchmarks.service import HERE, INSTALL_WRK, Service, WrongError
-from new_project import given
+from new_project import given, overlooked
 from tests.databases import connect, sql
 from tests.variants import ROOT, environment, install, requirements
 
@@ -121,6 +121,8 @@ def parse(words: dict[str, str]) -> Options:
     Or raise WrongError: a name or a value that does not exist.
     """
     options: dict[str, Any] = {}
+    for line in overlooked(Options.__dataclass_fields__, words):
+        raise WrongError(line)
     for name, value in words.items():
         if name not in Options.__dataclass_fields__:
             raise WrongError(f"{name}: there is no such option; they are {', '.join(Options.__dataclass_fields__)}")
@@ -484,8 +486,7 @@ def write(tables: list[Table], command: str) -> None:
 def main() -> int:
     """Return the exit status: 0, or 1 with a line that says what is wrong."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    words = given(os.environ.get("MAKEFLAGS", "")) | dict(word.partition("=")[::2] for word in sys.argv[1:])
-    words.pop("PYTHON", None)
+    words = given(sys.argv[1:])
     tables = []
     try:
         options = parse(words)

@@ -33,7 +33,7 @@ import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks import report
-from new_project import given
+from new_project import given, overlooked
 from tests.databases import drop_databases, sql
 from tests.variants import PYTHONS, ROOT, Variant, environment, install, requirements
 
@@ -92,7 +92,7 @@ def parse(words: Mapping[str, str]) -> tuple[Options, dict[str, str]]:
     """
     options: dict[str, Any] = {}
     settings = {}
-    lines = []
+    lines = list(overlooked(Options.__dataclass_fields__, words))
     for name, value in words.items():
         default = getattr(Options, name, None)
         if name.isupper():
@@ -456,8 +456,7 @@ def run(options: Options, settings: Mapping[str, str], words: str) -> report.Res
 def main() -> int:
     """Return the exit status: 0, or 1 with a line that says what is wrong."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    words = given(os.environ.get("MAKEFLAGS", "")) | dict(word.partition("=")[::2] for word in sys.argv[1:])
-    words.pop("PYTHON", None)
+    words = given(sys.argv[1:])
     try:
         options, settings = parse(words)
         if shutil.which("wrk") is None:

@@ -21,7 +21,7 @@ WIDTH = 100
 def ask(folder: str) -> str:
     """Generate a project in a folder; return what the terminal shows."""
     leader, follower = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "MAKEFLAGS": ""}
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(WIDTH)}
     process = subprocess.Popen(
         [sys.executable, ROOT / "new_project.py"],
         cwd=folder, env=environment, stdin=follower, stdout=follower, stderr=follower,

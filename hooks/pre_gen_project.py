@@ -49,7 +49,7 @@ def consists_of(signs, text):
 def faults(answers):
     """Return what is wrong with the answers, a line for each."""
     for name, value in answers.items():
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in value):
             yield f"{name}: take out the control characters"
     slug = answers["project_slug"]
     normalized = "-".join(word for word in slug.lower().replace("_", "-").split("-") if word)

@@ -1,5 +1,6 @@
 """Answers: awkward ones work, useless ones are refused in a line, and nothing is left behind."""
 
+import contextlib
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ from cookiecutter.prompt import prompt_for_config
 from cookiecutter.utils import create_env_with_context
 from pytest_cookies.plugin import Cookies
 
+import new_project
 from tests import team
 from tests.conftest import Project, clean_environment
 from tests.variants import ROOT, VARIANTS, requirements_of
@@ -198,20 +200,12 @@ def test_cruft_generates_nothing_over_other_answers(tmp_path: Path) -> None:
     assert contents(service) == before
 
 
-def make(*arguments: str, cwd: Path = ROOT, **options: object) -> subprocess.CompletedProcess[str]:
+def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run make in the template."""
-    command = ["make", "--no-print-directory", "new-project", *arguments]
-    environment = clean_environment()
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        **options,
-    )
+    command = ["make", "--no-print-directory", *(() if "-f" in arguments else ("new-project",)), *arguments]
+    environment = clean_environment() | variables
+    options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False, **options)
 
 
 def test_make_takes_defaults(tmp_path: Path) -> None:
@@ -219,12 +213,13 @@ def test_make_takes_defaults(tmp_path: Path) -> None:
     result = make(f"output_dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["my-api"]
+    assert result.stdout.startswith("\nmy-api: SQLite, async, alembic\n\nNext:\n")
     assert "make run" in result.stdout
 
 
 def test_make_takes_answers(tmp_path: Path) -> None:
     """Answers on the command line arrive as they were typed."""
-    name = 'Bob\'s "100 %" \\ {{ $HOME }} # =; API'
+    name = 'Bob\'s "100 %" \\ {{ $HOME }} # =,( $$ caf\u00e9\u00a0a\u2003b\u3000c; API'
     result = make(f"output_dir={tmp_path}", f"project_name={name}", "engine=sync")
     assert result.returncode == 0, result.stderr
     [project] = tmp_path.iterdir()
@@ -232,26 +227,110 @@ def test_make_takes_answers(tmp_path: Path) -> None:
     assert "psycopg" not in (project / "pyproject.toml").read_text()
 
 
+MAKE_3_81 = """\
+include Makefile
+BIN := {folder}
+.venv/.benchmark: ;
+"""
+PYTHON_OF_3_81 = """\
+#!/bin/sh
+# The environment of a recipe, as make 3.81 sets it: without a dash in front of the variables, where there are no flags.
+MAKEFLAGS='database=postgresql engine=sync' MFLAGS='' exec {command} "$@"
+"""
+
+
 @pytest.mark.parametrize(
-    ("argument", "words"),
+    ("target", "command"),
+    [("new-project", sys.executable), ("benchmark", "echo"), ("benchmark-growth", "echo")],
+)
+def test_make_3_81(tmp_path: Path, target: str, command: str) -> None:
+    """Make hands answers over by itself, and not in its flags, whose form differs in the make of macOS."""
+    makefile, python, output = tmp_path / "Makefile", tmp_path / "python", tmp_path / "output"
+    makefile.write_text(MAKE_3_81.format(folder=tmp_path), encoding="utf-8")
+    python.write_text(PYTHON_OF_3_81.format(command=command), encoding="utf-8")
+    python.chmod(0o755)
+    output.mkdir()
+    result = make("-f", str(makefile), target, f"output_dir={output}", "database=postgresql", "engine=sync", "a=b  'c'")
+    if command == "echo":
+        assert result.stdout.endswith(f" a=b  'c' database=postgresql engine=sync output_dir={output}\n"), result.stderr
+        return
+    assert result.returncode != 0
+    assert result.stderr.startswith("ERROR: a: there is no such answer; ")
+    assert not list(output.iterdir())
+    result = make("-f", str(makefile), target, f"output_dir={output}", "database:=postgresql", "engine=sync")
+    assert "my-api: PostgreSQL, sync, alembic" in result.stdout, result.stderr
+    assert 'database = "postgresql"' in (output / "my-api" / "pyproject.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
     [
-        ("databse=mysql", "did you mean database?"),
-        ("colour=red", "they are project_name, "),
-        ("database=oracle", "'oracle' is none of sqlite, postgresql, mysql"),
+        (["databse=mysql"], {}, "ERROR: databse: there is no such answer; did you mean database?"),
+        (["database", "postgresql"], {}, "database postgresql: there is no such command; an answer is NAME=VALUE"),
+        (["project name=x"], {}, "project name=x: there is no such command; an answer is NAME=VALUE"),
+        (["author=a\nb"], {}, "author: take the newline out"),
+        ([], {"database": "mysql"}, "ERROR: database: it is in the environment; write database=... behind the command"),
+    ],
+)
+def test_make_refuses(tmp_path: Path, arguments: list[str], environment: dict[str, str], words: str) -> None:
+    """What make cannot hand over is said in one line, and nothing is left behind."""
+    result = make(f"output_dir={tmp_path}", *arguments, **environment)
+    assert result.returncode != 0
+    [error] = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
+    assert words in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("colour=red", "colour: there is no such answer; they are project_name, "),
+        ("project-name=x", "project-name: there is no such answer; did you mean project_name?"),
+        ("output-dir=x", "output-dir: there is no such answer; did you mean output_dir?"),
+        ("database=oracle", "database: 'oracle' is none of sqlite, postgresql, mysql"),
+        ("database=", "database: '' is none of sqlite, postgresql, mysql"),
         ("project_slug=json", "standard library"),
         ("project_slug=a/b", "is no folder and distribution name"),
         ("project_slug=", "is no folder and distribution name"),
+        ("project_name=\U0001f680", "project_slug: '-' is no folder and distribution name"),
+        ("author=a\u0085b", "author: take out the control characters"),
+        ("author=a\u2028b", "author: take out the control characters"),
     ],
 )
-def test_make_refuses(tmp_path: Path, argument: str, words: str) -> None:
+def test_refused_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: str,
+    words: str,
+) -> None:
     """What is wrong is said in one line; a misspelt answer is not ignored; nothing is left behind."""
-    result = make(f"output_dir={tmp_path}", argument)
-    assert result.returncode != 0
-    errors = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
-    assert len(errors) == 1
-    assert errors[0].startswith("ERROR: ")
-    assert words in errors[0]
+    monkeypatch.setattr(sys, "argv", ["new_project.py", f"output_dir={tmp_path}/new", arguments])
+    assert new_project.main() == 1
+    [error] = capfd.readouterr().err.splitlines()
+    assert error.startswith("ERROR: ")
+    assert words in error
     assert not list(tmp_path.iterdir())
+
+
+def test_configuration_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A choice in somebody's configuration of Cookiecutter is taken, or refused, and not dropped."""
+    file = tmp_path / "configuration.yaml"
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(file))
+    monkeypatch.setattr(sys, "argv", ["new_project.py", f"output_dir={tmp_path}/new"])
+    file.write_text("default_context: {author: 17, database: oracle}\n", encoding="utf-8")
+    assert new_project.main() == 1
+    [error] = capfd.readouterr().err.splitlines()
+    assert error.startswith(
+        "ERROR: database: 'oracle' is none of sqlite, postgresql, mysql; so says your configuration"
+    )
+    assert not (tmp_path / "new").exists()
+    file.write_text("default_context: {author: 17, database: mysql}\n", encoding="utf-8")
+    assert new_project.main() == 0
+    assert 'authors = [{ name = "17" }]' in (tmp_path / "new" / "my-api" / "pyproject.toml").read_text(encoding="utf-8")
+    assert "my-api: MySQL" in capfd.readouterr().out
 
 
 def test_make_does_not_overwrite(tmp_path: Path) -> None:
@@ -264,27 +343,43 @@ def test_make_does_not_overwrite(tmp_path: Path) -> None:
     assert not list((tmp_path / "my-api").iterdir())
 
 
-def test_make_asks(tmp_path: Path) -> None:
-    """With a terminal, each question is asked, with a label and the default."""
+def type_at_prompts(text: str, output: Path) -> tuple[int, str]:
+    """Run make in a terminal, type what it asks for; return the exit status, and what is seen."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        ["make", "new-project", f"output_dir={tmp_path}"],
+        ["make", "new-project", f"output_dir={output}"],
         cwd=ROOT, env=clean_environment(), stdin=follower, stdout=follower, stderr=follower,
     )  # fmt: skip
     os.close(follower)
-    os.write(leader, b"Typed Name\n\n\n\n2\n2\n2\n")
-    text = b""
-    while process.poll() is None or b"make run" not in text:
-        try:
-            text += os.read(leader, 10_000)
-        except OSError:  # the terminal is closed
-            break
-    assert process.wait(30) == 0, text.decode()
+    os.write(leader, text.encode())
+    seen = b""
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while part := os.read(leader, 10_000):
+            seen += part
+    os.close(leader)
+    return process.wait(30), seen.decode()
+
+
+def test_make_asks(tmp_path: Path) -> None:
+    """With a terminal, each question is asked, with a label and the default, until its answer can be used."""
+    status, seen = type_at_prompts(" \nTyped Name\njson\n\n\n\n2\n2\n2\n", tmp_path)
+    assert status == 0, seen
     for words in ("Name of the project", "Folder and distribution name", "Database", "Style of the code"):
-        assert words in text.decode()
+        assert words in seen
+    assert seen.index("give the project a name") < seen.index("a module of Python's standard library")
+    assert seen.count("Name of the project") == seen.count("Folder and distribution name") == 2
     pyproject = (tmp_path / "typed-name" / "pyproject.toml").read_text()
     assert "psycopg" in pyproject
     assert "alembic" not in pyproject
+
+
+def test_stopped(tmp_path: Path) -> None:
+    """Who ends the input at a question, by Ctrl-D, is told that there is nothing; there is no traceback."""
+    status, seen = type_at_prompts("Name\n\x04", tmp_path)
+    assert status != 0
+    assert "ERROR: stopped; nothing was generated" in seen
+    assert "Traceback" not in seen
+    assert not list(tmp_path.iterdir())
 
 
 def test_module_is_importable() -> None:
