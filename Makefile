@@ -1,6 +1,10 @@
 # Needs Python 3.11 or later, and a package index; `make PYTHON=python3.13 test` picks one.
 PYTHON ?= python3
 BIN := .venv/bin
+# Is .venv what was made? It may have been moved, and its Python may have gone, or be another one now.
+MADE := import os, sys; print(sys.version_info[:2], os.path.realpath(sys.prefix))
+WORKS := $(shell $(BIN)/python -c '$(MADE)' 2>/dev/null | cmp -s - .venv/.made 2>/dev/null && echo yes)
+ASKED := $(shell awk '/^\[/ {asks = !/^\[+tool/ || /^\[+tool\.uv/} asks' pyproject.toml | cksum | cut -d ' ' -f 1)
 CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conventions"]["pythons"][0]; \
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
@@ -62,10 +66,22 @@ hooks: .venv/.test  ## check each commit before it is made
 	chmod +x .githooks/pre-commit
 	git config core.hooksPath .githooks
 
-.venv/.%: pyproject.toml
+# uv installs, and pip brings it; what uv cannot get, pip may. Both ask the index of pip's configuration, if it names one.
+# What is installed is told by what is asked for, and not by time stamps.
+UV := PATH="$(BIN):$$PATH" uv
+.venv/.%: FORCE
+	@if test -z "$(WORKS)" && { test -e .venv/.made || { test -L $(BIN)/python && ! $(BIN)/python -c ''; }; } 2>/dev/null; \
+	  then echo '.venv was moved, or its Python is another one or gone: rm -rf .venv' >&2; exit 1; fi
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -c '$(CHECK)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --group $*
-	@touch $@ .venv/.new-project  # each group includes that one
+	@test -x $(BIN)/python || { echo 'Making .venv'; $(PYTHON) -m venv --without-pip .venv; }
+	@test "$(WORKS) $(ASKED)" = "yes $$(cat $@ 2>/dev/null)" || { \
+	  index=$$($(PYTHON) -m pip config list 2>/dev/null | sed -n "s/^.*[.]index-url='\(.*\)'$$/\1/p" | head -n 1); \
+	  $(UV) --version >/dev/null 2>&1 || \
+	  $(PYTHON) -m pip --python $(BIN)/python install --only-binary uv 'uv>=0.9' || \
+	  { $(BIN)/python -m ensurepip && $(BIN)/python -m pip install --only-binary uv 'uv>=0.9'; }; \
+	  UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}" $(UV) pip install --python $(BIN)/python --group $* || \
+	  { echo 'uv cannot: pip tries'; $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; $(BIN)/python -m pip install --upgrade 'pip>=25.1' && \
+	    $(BIN)/python -m pip install --group $*; }; } && \
+	  $(BIN)/python -c '$(MADE)' > .venv/.made && echo $(ASKED) | tee $@ > .venv/.new-project  # each group includes that one
+
+FORCE:

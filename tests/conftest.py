@@ -21,8 +21,9 @@ from typing import NoReturn
 import httpx2
 import pytest
 from pytest_cookies.plugin import Cookies
+from sqlalchemy.exc import DBAPIError
 
-from tests.databases import drop_databases
+from tests.databases import drop_databases, sql
 from tests.variants import PYTHONS, VARIANTS, Variant, environment
 
 MAIN = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -31,7 +32,7 @@ MAIN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @cache
 def server_url(database: str) -> str | None:
-    """Return the URL of a server on which databases may be made, or None."""
+    """Return the URL of a server that lets us in, to make databases, or None."""
     if database == "postgresql":
         url = os.environ.get("POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
     elif database == "mysql":
@@ -40,7 +41,8 @@ def server_url(database: str) -> str | None:
         return None
     address = re.search(r"@([^:/]+):(\d+)", url)
     assert address, f"{url} has no host and port"
-    with contextlib.suppress(OSError), socket.create_connection((address[1], int(address[2])), timeout=2):
+    with contextlib.suppress(OSError, DBAPIError), socket.create_connection((address[1], int(address[2])), timeout=2):
+        sql(url, "SELECT 1")
         return url
     return None
 
@@ -52,7 +54,7 @@ def missing(reason: str) -> NoReturn:
 
 def need_server(database: str) -> str:
     """Return the URL of a server, if there is one."""
-    return server_url(database) or missing(f"no {database} server; {database.upper()}_URL may name one")
+    return server_url(database) or missing(f"no {database} server that lets us in; {database.upper()}_URL may name one")
 
 
 def clean_environment() -> dict[str, str]:
@@ -62,6 +64,22 @@ def clean_environment() -> dict[str, str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return others | {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
 
+
+HERE = "127.0.0.1,localhost"
+"""What no proxy is asked for, whatever the environment says: services of the tests."""
+os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), HERE)))
+
+DEAD_PROXY = {
+    name: url
+    for variable, url in {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "socks5://127.0.0.1:9",
+        "NO_PROXY": "example.com",
+    }.items()
+    for name in (variable, variable.lower())
+}
+"""Variables that name a proxy which is not there: what goes to this machine itself does not ask it."""
 
 NO_GIT_CONFIGURATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 """Variables under which git does not do what somebody likes it to do on this machine, such as to sign."""
@@ -170,7 +188,7 @@ def serve(
             command, cwd=project.path, env=clean_environment() | variables, stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
                 wait_until_ready(client, process, Path(log.name))
                 yield client, Path(log.name)
         finally:

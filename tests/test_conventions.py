@@ -1,6 +1,7 @@
 """Conventions: what a fork changes in one table of `cookiecutter.json` arrives in each of its services."""
 
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -41,12 +42,12 @@ def fork(tmp_path: Path) -> Path:
     return fork
 
 
-def bake(fork: Path, variant: Variant, conventions: dict[str, object]) -> Project:
+def bake(fork: Path, variant: Variant, conventions: dict[str, object], **others: str) -> Project:
     """Generate a project of a fork that has changed some conventions."""
     context = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     context["_conventions"] |= conventions
     (fork / "cookiecutter.json").write_text(json.dumps(context), encoding="utf-8")
-    answers = variant.answers | {"project_name": "Service"}
+    answers = variant.answers | {"project_name": "Service"} | others
     path = cookiecutter(str(fork), no_input=True, output_dir=fork.parent, extra_context=answers)
     return Project(Path(path), variant)
 
@@ -73,6 +74,7 @@ def test_conventions(forked: Project) -> None:
     assert files_with("Python 3.12 or later", path) == {"Makefile", "README.md"}
     assert files_with(f"`{CHANGED['template']}` ", path) == {"README.md"}
     assert files_with(CHANGED["base_image"], path) == {"Dockerfile"}
+    assert 'image: "registry.example.com/python:$PYTHON_VERSION"' in (path / ".gitlab-ci.yml").read_text()
     installers = {"Dockerfile", "Makefile", "pyproject.toml", "requirements.txt"}
     assert files_with(CHANGED["package_index"], path) == installers
     for default in ("cookiecutter-fastapi-sqlalchemy", "3.11", "3.14", "python:3.13-slim"):
@@ -89,11 +91,55 @@ def test_forked_suite(forked: Project, tmp_path_factory: pytest.TempPathFactory)
     forked.run("pytest", "-q", "-p", "no:cacheprovider")
 
 
+@pytest.mark.parametrize(
+    ("base", "image"),
+    [
+        ("python:3.13-alpine", '"python:$PYTHON_VERSION"'),
+        (
+            "registry.example.com:5000/mirror/python@sha256:0",
+            '"registry.example.com:5000/mirror/python:$PYTHON_VERSION"',
+        ),
+        ("registry.example.com:5000/base", "python:$PYTHON_VERSION"),
+    ],
+)
+def test_base_image(fork: Path, base: str, image: str) -> None:
+    """GitLab's jobs take the image of each Python from where the Dockerfile's is, if it is one of those."""
+    text = (bake(fork, VARIANTS[0], {"base_image": base}).path / ".gitlab-ci.yml").read_text()
+    assert f"  image: {image}\n" in text
+    assert (f"# Not {base}, " in text) == ("python" not in base)
+
+
+REFUSED_NAMES = {
+    "postgresql": ["pg_catalogue", "public", "none", "template1"],
+    "mysql": ["mysql", "information_schema", "root"],
+}
+
+
+@pytest.mark.parametrize(
+    ("database", "slug"), [(database, slug) for database, slugs in REFUSED_NAMES.items() for slug in slugs]
+)
+def test_names_on_the_server(fork: Path, database: str, slug: str) -> None:
+    """A slug that means something to the server is no name of a database or of a user there."""
+    path = bake(fork, Variant(database, "sync", "create_all"), {}, project_slug=slug).path
+    name = f"app_{slug}"
+    assert f"://{name}:{name}@localhost" in (path / ".env").read_text()
+    compose = (path / "compose.yaml").read_text()
+    assert len(re.findall(rf'_(?:USER|DATABASE|DB): "{name}"', compose)) == 2
+
+
+@pytest.mark.parametrize("slug", ["a___b", "a-_b", "A__b"])
+def test_names_of_images(fork: Path, slug: str) -> None:
+    """What is a name of a folder makes a name of an image, in which no more than two _ may follow each other."""
+    compose = (bake(fork, VARIANTS[0], {}, project_slug=slug).path / "compose.yaml").read_text()
+    [image] = re.findall(r'^  image: "(.*)"$', compose, re.MULTILINE)
+    assert re.fullmatch(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*", image)
+
+
 def test_empty_conventions(variant: Variant, fork: Path) -> None:
     """What has no value leaves no trace."""
     path = bake(fork, variant, {"owners": [], "license": "", "package_index": ""}).path
     assert not (path / "CODEOWNERS").exists()
-    for words in ("license =", "index-url", "INDEX_URL", "[[tool.uv"):
+    for words in ("license =", "--index-url", 'export PIP_INDEX_URL="$${', "[[tool.uv"):
         assert not files_with(words, path), words
 
 

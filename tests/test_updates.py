@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import sys
 import tomllib
@@ -105,9 +106,12 @@ def test_link(template: Path, cookies_session: Cookies) -> None:
     made = cookies_session.bake(extra_context=Variant("postgresql", "sync", "create_all").answers).project_path
     service = shutil.copytree(made, template.parent / "service")
     record = tomllib.loads((service / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["template"]
-    run(template, "git", "tag", f"v{record['version']}")
-    options = ("--no-input", "--checkout", f"v{record['version']}", "--extra-context", json.dumps(record["answers"]))
-    cruft(service, "link", str(template), *options)
+    # As the README says, in a template that has no tags.
+    readme = (service / "README.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^  (cruft link (?:.+\n)+)  ```", readme, re.MULTILINE)
+    python = f"{sys.executable} -m cruft"
+    command = command.replace("cruft", python, 1).replace("ADDRESS-OF-THE-TEMPLATE", shlex.quote(str(template)))
+    run(service, "sh", "-c", command.replace("\n  ", "\n").replace(".venv/bin/python", sys.executable))
     cruft(service, "check")
     cruft(service, "diff", "--exit-code")
     assert json.loads((service / ".cruft.json").read_text(encoding="utf-8"))["context"]["cookiecutter"].items() >= (
@@ -203,6 +207,17 @@ def move_to_alembic(project: Project, existing: str, fresh: str) -> None:
     assert "No new upgrade operations" in project.run("alembic", "check", DATABASE_URL=existing)
 
 
+def require(service: Path) -> None:
+    """Add dependencies where people do: at the top of the list, in alphabetical order, at the end."""
+    file = service / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    first, last = re.search(r"^dependencies = \[\n((?:    .*\n)+)\]", text, re.MULTILINE).span(1)
+    lines = text[first:last].splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line > '    "pillow')
+    lines = ['    "boto3>=1",\n', *lines[:place], '    "pillow>=12",\n', *lines[place:], '    "zstandard>=0.1",\n']
+    file.write_text(text[:first] + "".join(lines) + text[last:], encoding="utf-8")
+
+
 SWITCHES = {
     "engine-sync": (Variant("sqlite", "async", "alembic"), {"engine": "sync"}),
     "engine-async": (Variant("postgresql", "sync", "alembic"), {"engine": "async"}),
@@ -218,6 +233,7 @@ def test_switch(
     """An edited service changes an answer as a merge, and its tests pass after what its README asks for."""
     service = create(template, variant.answers)
     team.edit(service, variant.engine, variant.migrations)
+    require(service)
     commit(service)
     existing, fresh = (f"sqlite:///{template.parent}/{name}.db" for name in ("existing", "fresh"))
     if variant.database == "sqlite":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import INSTALLED, SERVERS, Project, need_server, python_of, serve, server_url
+from tests.conftest import DEAD_PROXY, INSTALLED, SERVERS, Project, need_server, python_of, serve, server_url
 from tests.contract import check_contract
 from tests.variants import ROOT, VARIANTS, Variant
 
@@ -158,7 +158,7 @@ def server_of(variant: Variant) -> dict[str, str]:
 
 def test_own_suite(project: Project, variant: Variant) -> None:
     """Its own tests pass, on a real server; the variants take turns on the versions of Python that are installed."""
-    output = project.run(*SUITE, python=python_of(variant), **server_of(variant))
+    output = project.run(*SUITE, python=python_of(variant), **server_of(variant), **DEAD_PROXY)
     assert re.search(r"\d{3} passed", output), output
     assert "NOTE" not in output
 
@@ -201,13 +201,15 @@ def test_coverage(project: Project, variant: Variant, tmp_path: Path) -> None:
     assert "Required test coverage of 90.0% reached" in project.run(*SUITE, "--cov", **variables)
 
 
-def test_service(project: Project, database_url: str, variant: Variant) -> None:
+def test_service(project: Project, database_url: str, variant: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
     """From an empty server to a service: check, prepare, start without leave to prepare, keep the contract, stop."""
     command = ("python", "-m", "app.database")
     output = project.run(*command, "check", status=1, DATABASE_URL=database_url)
     assert "run `python -m app.database prepare`" in output
     assert "Traceback" not in output
     assert "ready in" in project.run(*command, "prepare", DATABASE_URL=database_url)
+    for name, value in DEAD_PROXY.items():
+        monkeypatch.setenv(name, value)
     settings = {"DATABASE_URL": database_url, "DATABASE_PREPARE_ON_STARTUP": "false", "LOG_FORMAT": "json"}
     with serve(project, **settings) as (client, log):
         check_contract(client)

@@ -39,7 +39,7 @@ def asynchronous(base: httpx2.Client) -> httpx2.AsyncClient:
     """Return a client without limits for the same service."""
     # No connection is used twice: uvicorn closes those on which a request has failed.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx2.AsyncClient(base_url=base.base_url, timeout=60, limits=limits)
+    return httpx2.AsyncClient(base_url=base.base_url, timeout=60, limits=limits, trust_env=False)
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def writers(
     stop = threading.Event()
 
     def write() -> None:
-        with httpx2.Client(base_url=client.base_url, timeout=30) as own:
+        with httpx2.Client(base_url=client.base_url, timeout=30, trust_env=False) as own:
             while not stop.is_set():
                 email = f"{uuid.uuid4().hex}@example.com"
                 response = own.post("/api/v1/users", json={"email": email, "name": "x"})

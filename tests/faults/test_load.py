@@ -126,7 +126,7 @@ def test_written_is_readable(project: Project, database_url: str) -> None:
     with serve(project, DATABASE_URL=database_url, **POOL) as (client, _):
 
         def pairs(number: int) -> list[int]:
-            with httpx2.Client(base_url=client.base_url, timeout=30) as own:
+            with httpx2.Client(base_url=client.base_url, timeout=30, trust_env=False) as own:
                 statuses = []
                 for turn in range(50):
                     body = {"email": f"{number}-{turn}@example.com", "name": "x"}

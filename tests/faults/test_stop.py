@@ -35,7 +35,10 @@ def run_image(
     words = {"app.main:app": app, "0.0.0.0": "127.0.0.1", "8000": port}
     program, *arguments = [words.get(word, word) for word in json.loads(command)]
     path = f"{environment(MAIN) / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    with log.open("w") as output, httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with (
+        log.open("w") as output,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client,
+    ):
         process = subprocess.Popen(
             [*within, shutil.which(program, path=path) or program, *arguments],
             cwd=project.path,

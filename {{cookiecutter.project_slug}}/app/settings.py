@@ -10,8 +10,9 @@ from sqlalchemy import URL
 
 from app.database.dialects import parse_url
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The project's folder."""
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE if (PACKAGE / "pyproject.toml").exists() else PACKAGE.parent
+"""The project's folder; of a wheel, the package's, in which there are its files."""
 
 MILLISECOND = 0.001
 DAY = 86_400.0

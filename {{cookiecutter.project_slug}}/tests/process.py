@@ -66,7 +66,7 @@ def collector(received: dict[str, bytes]) -> Iterator[str]:
 def send_requests(url: str, run: Run) -> None:
     """Send one that is refused, one that is answered, and one that crashes."""
     origin = {"Origin": "https://example.com"}
-    with httpx2.Client(base_url=url, headers=origin) as client:
+    with httpx2.Client(base_url=url, headers=origin, trust_env=False) as client:
         responses = [
             client.get("/api/v1/users?limit=none"),
             client.get("/api/v1/users?limit=1"),
@@ -85,7 +85,7 @@ def run_service(folder: Path) -> Run:
     (folder / "service.py").write_text(SERVICE)
     command = [sys.executable, "-m", "uvicorn", "service:app", "--port", "0"]
     with collector(run.received) as endpoint:
-        asked = {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO"}
+        asked = {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO", "no_proxy": "127.0.0.1"}
         with subprocess.Popen(  # noqa: S603
             [*command, "--app-dir", str(folder), "--limit-max-requests", "3"],
             cwd=ROOT,
