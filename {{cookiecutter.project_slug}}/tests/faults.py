@@ -7,6 +7,7 @@ import logging
 from asyncio import Event
 {% endif %}
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 {% if cookiecutter.engine == "sync" %}
 from threading import Event
@@ -16,9 +17,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.api.problems import ProblemError, problems
+{% if cookiecutter.database == "postgresql" %}
+from app.dependencies.database import (
+    DatabaseReadSession,
+    DatabaseSession,
+    get_turns,
+    set_local,
+)
+{% else %}
 from app.dependencies.database import DatabaseReadSession, DatabaseSession, get_turns
+{% endif %}
 from app.models.user import User
 
 logger = logging.getLogger(__name__)
@@ -159,6 +170,42 @@ async def current_user(session: DatabaseSession) -> int:
     return await session.scalar(text("SELECT 1")) or 0
 
 
+@router.post("/caught", status_code=201)
+async def go_on_after_a_failure(session: DatabaseSession) -> None:
+    """Store a user, and go on when another statement has failed."""
+    session.add(user("caught"))
+    await session.flush()
+    with suppress(DBAPIError):
+        await session.execute(text("SELECT secret FROM nowhere"))
+
+
+async def fail_in_a_savepoint(session: DatabaseSession) -> None:
+    """Store a user whose address is taken, in a savepoint."""
+    async with session.begin_nested():
+        session.add(user("savepoint"))
+        await session.flush()
+
+
+@router.post("/savepoint", status_code=201)
+async def go_on_after_a_savepoint(session: DatabaseSession) -> None:
+    """Store a user, and go on when what failed was in savepoints."""
+    session.add(user("savepoint"))
+    await session.flush()
+    async with session.begin_nested():
+        for _ in range(2):
+            with suppress(DBAPIError):
+                await fail_in_a_savepoint(session)
+
+
+@router.get("/caught-by-reader")
+async def commit_a_reader_after_a_failure(session: DatabaseReadSession) -> int:
+    """Go on reading when another statement has failed; there is nothing to lose."""
+    with suppress(DBAPIError):
+        await session.execute(text("SELECT secret FROM nowhere"))
+    await session.commit()
+    return await session.scalar(text("SELECT 1")) or 0
+
+
 @router.get("/two-dependencies")
 async def use_two_dependencies(
     session: DatabaseSession,
@@ -190,6 +237,26 @@ async def write_with_reader(session: DatabaseReadSession) -> None:
     await session.execute(text("DELETE FROM users"))
 
 
+{% if cookiecutter.database == "postgresql" %}
+TENANT = text("SELECT current_setting('app.tenant', true)")
+
+
+@router.get("/tenant")
+async def set_a_tenant(
+    reader: DatabaseReadSession,
+    session: DatabaseSession,
+) -> list[str]:
+    """Return the tenant of both sessions, before and after it is set."""
+    tenants = []
+    for one in (reader, session):
+        tenants.append(await one.scalar(TENANT) or "")
+        await set_local(one, "app.user", "ada")
+        await set_local(one, "app.tenant", "a tenant")
+        tenants.append(await one.scalar(TENANT) or "")
+    return tenants
+
+
+{% endif %}
 @router.get("/hold")
 async def hold_a_session(session: DatabaseSession) -> int:
     """Keep a session until told; return how many requests then wait for theirs."""

@@ -3,6 +3,7 @@
 """Connections are opened when they are needed, and kept while they are in use."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import {{ "Engine, " if cookiecutter.engine == "sync" }}event, text
@@ -11,7 +12,51 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
 
 from app.database import pool
+from app.database.engine import get_engine, get_read_engine
 from app.database.startup import open_database
+from app.settings import get_settings
+
+LOOK, CHANGES = {
+{% if cookiecutter.database == "postgresql" %}
+    "postgresql": (
+        "SELECT nullif(current_setting('app.tenant', true), ''), "
+        "current_setting('TimeZone'), "
+        "current_setting('default_transaction_read_only'), "
+        "(SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()), "
+        "(SELECT count(*) FROM pg_listening_channels())",
+        [
+            "SELECT set_config('app.tenant', 'ada', false)",
+            "SET TIME ZONE 'Asia/Tokyo'",
+            "RESET ALL",
+            "SELECT pg_advisory_lock(1)",
+            "LISTEN tenant",
+        ],
+    ),
+{% else %}
+{% if cookiecutter.database == "mysql" %}
+    "mysql": (
+        "SELECT @tenant, @@time_zone, is_used_lock('tenant')",
+        [
+            "SET @tenant = 'ada'",
+            "SELECT @tenant := 'ada'",
+            "SET time_zone = '+09:00'",
+            "SELECT get_lock('tenant', 0)",
+        ],
+    ),
+{% endif %}
+    "sqlite": (
+        "SELECT foreign_keys, query_only, (SELECT count(*) FROM pragma_database_list) "
+        "FROM pragma_foreign_keys, pragma_query_only",
+        [
+            "PRAGMA foreign_keys = OFF",
+            "PRAGMA query_only = OFF",
+            "ATTACH DATABASE ':memory:' AS another",
+            "SAVEPOINT forgotten",
+        ],
+    ),
+{% endif %}
+}[get_settings().database_url.get_backend_name()]
+"""What to look at, and statements that change it."""
 
 
 async def use_all(engine: AsyncEngine) -> None:
@@ -19,6 +64,12 @@ async def use_all(engine: AsyncEngine) -> None:
     connections = [await engine.connect() for _ in range(3)]
     for connection in connections:
         await connection.close()
+
+
+async def look(engine: AsyncEngine) -> object:
+    """Return what is set on the connection that is lent next."""
+    async with engine.connect() as connection:
+        return (await connection.execute(text(LOOK))).all()
 
 
 @pytest.fixture
@@ -63,6 +114,18 @@ async def test_overflow(
     assert counts == {"connect": 3, "close": 1}
     assert empty_engine.pool.checkedin() == 2
     assert empty_engine.pool.overflow() == 0
+
+
+@pytest.mark.usefixtures("started_client")
+@pytest.mark.parametrize("get", [get_engine, get_read_engine])
+async def test_changes_end_with_a_request(get: Callable[[], AsyncEngine]) -> None:
+    """What is set on a connection does not reach who has it next."""
+    await get().dispose()  # from now on, there is one connection
+    before = await look(get())
+    for statement in CHANGES:
+        async with get().connect() as connection:
+            await connection.execute(text(statement))
+        assert await look(get()) == before, statement
 
 
 async def test_end(empty_engine: AsyncEngine, counts: Counter[str]) -> None:

@@ -100,6 +100,35 @@ async def test_failure_of_commit_itself(started_client: Client) -> None:
 
 
 {% endif %}
+@pytest.mark.parametrize("path", ["caught", "savepoint"])
+async def test_failure_that_a_route_catches(
+    started_client: Client,
+    path: str,
+) -> None:
+    """A 201 means stored, also where a route goes on after a failed statement."""
+    response = await started_client.post(f"/faults/{path}")
+    assert response.status_code == {{ '{"caught": 500, "savepoint": 201}[path]' if cookiecutter.database == "postgresql" else "201" }}
+    stored = (await started_client.get(PATH)).json()["items"]
+    for item in stored:
+        await started_client.delete(f"{PATH}/{item['id']}")
+    assert len(stored) == (response.status_code == 201)
+
+
+async def test_failure_that_a_reading_route_catches(started_client: Client) -> None:
+    """Who only reads has nothing to lose."""
+    response = await started_client.get("/faults/caught-by-reader")
+    assert response.json() == 1
+
+
+{% if cookiecutter.database == "postgresql" %}
+async def test_tenant(started_client: Client) -> None:
+    """What is set for row-level security holds for one request, in both sessions."""
+    for _ in range(3):
+        response = await started_client.get("/faults/tenant")
+        assert response.json() == ["", "a tenant", "", "a tenant"]
+
+
+{% endif %}
 async def test_reading_session_refuses_objects(client: Client) -> None:
     """A row that would be lost is an error, not a 201."""
     response = await client.post("/faults/add-to-reader")

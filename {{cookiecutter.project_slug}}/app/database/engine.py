@@ -14,7 +14,12 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
-from app.database.pool import Pool, execute_on_connect, replace_broken_connections
+from app.database.pool import (
+    Pool,
+    close_changed_connections,
+    execute_on_connect,
+    replace_broken_connections,
+)
 from app.database.slow_queries import log_slow_queries
 from app.settings import DAY, Settings, get_settings
 
@@ -44,6 +49,8 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     options["connect_args"] = dialect.connect_args(settings)
     engine = create_async_engine(settings.database_url, **options)
     dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+    if not dialect.in_memory(settings.database_url):
+        close_changed_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
     if settings.database_pool_pre_ping:
         replace_broken_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }})
     if settings.database_slow_query:

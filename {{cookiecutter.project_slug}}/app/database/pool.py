@@ -12,6 +12,8 @@ from sqlalchemy import {{ "AsyncAdaptedQueuePool, " if cookiecutter.engine == "a
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.database.dialects import Dialect
+
 IDLE = 1
 """Seconds without use after which a connection of the overflow is closed, and any
 other one is tested before it is lent."""
@@ -96,6 +98,23 @@ def replace_broken_connections(engine: Engine) -> None:
             works = False
         if not works:
             raise InvalidatePoolError
+
+
+def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
+    """Close a connection that may not be as it was, instead of lending it again.
+
+    To ask, or to reset, each one would cost a round trip in each request.
+    """
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        if not dialect.leaves_no_trace(statement):
+            connection.info["changed"] = True
+
+    @event.listens_for(engine, "checkin")
+    def close(connection: Any, record: ConnectionPoolEntry) -> None:
+        if "changed" in record.info:
+            record.invalidate()
 
 
 def execute_on_connect(engine: Engine, statement: str) -> None:

@@ -13,10 +13,14 @@ from fastapi import Depends
 from fastapi.concurrency import run_in_threadpool
 {% endif %}
 from fastapi.requests import HTTPConnection
+{% if cookiecutter.database == "postgresql" %}
+from sqlalchemy import text
+{% endif %}
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession
-{% else %}
+{% endif %}
+{% if not is_async or cookiecutter.database == "postgresql" %}
 from sqlalchemy.orm import Session
 {% endif %}
 
@@ -115,6 +119,27 @@ async def get_read_session(request: HTTPConnection) -> AsyncIterator[{{ session 
                 {{ "await " if is_async }}session.flush()  # which refuses
         finally:
             {{ "await session.close()" if is_async else "session.close()  # sends nothing: there is no transaction" }}
+{% if cookiecutter.database == "postgresql" %}
+
+
+{{ "async " if is_async }}def set_local(session: {{ session }}, name: str, value: str) -> None:
+    """Set a variable until the transaction ends, for row-level security, say.
+
+    A session that only reads is in none, and gets one.
+    """
+{% if is_async %}
+    connection = await session.run_sync(Session.connection)
+{% else %}
+    connection = session.connection()
+{% endif %}
+    options = connection.get_execution_options()
+    if options.get("read_only") and "isolation_level" not in options:
+        {{ "await " if is_async }}session.commit()  # what it has read so far
+        isolation = {"isolation_level": "READ COMMITTED"}
+        {{ "await " if is_async }}session.connection(execution_options=isolation)
+    statement = text("SELECT set_config(:name, :value, true)")
+    {{ "await " if is_async }}session.execute(statement, {"name": name, "value": value})
+{% endif %}
 
 
 # scope="function": COMMIT comes before the response, so that a 2xx means stored.

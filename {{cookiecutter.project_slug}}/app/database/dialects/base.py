@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 
+PLAIN = re.compile(
+    r"(?:[\s(]|--.*\n|/\*(?!M?!)[\s\S]*?\*/)*"
+    r"(?:SELECT|INSERT|UPDATE|DELETE|MERGE|REPLACE|VALUES|WITH|CALL|EXPLAIN|SHOW"
+    r"|SAVEPOINT|RELEASE|ROLLBACK)\b",
+    re.IGNORECASE,
+)
+"""How a statement begins that changes rows, or nothing, but not its connection."""
+
 Code = int | str | None
 """What a server calls an error: a number, or a SQLSTATE."""
 
@@ -89,6 +97,9 @@ class Dialect(ABC):
     faults: ClassVar[Mapping[Code, Fault]]
     """By the server's error codes, or by the first two characters of one."""
 
+    traces: ClassVar[tuple[str, ...]] = ()
+    """What changes a connection, though the statement begins as a plain one."""
+
     violations: ClassVar[Mapping[Code, Kind]]
     """By the server's error codes, or by the first two characters of one."""
 
@@ -107,6 +118,13 @@ class Dialect(ABC):
     def engine_options(self, settings: "Settings") -> dict[str, Any]:
         """Return what `create_engine` is to know beside the URL."""
         return settings.database_options
+
+    def leaves_no_trace(self, statement: str) -> bool:
+        """Tell whether a connection is, after its transaction, as it was before."""
+        if PLAIN.match(statement) is None or ";" in statement.rstrip("; \n"):
+            return False
+        text = statement.lower()
+        return not any(trace in text for trace in self.traces)
 
     def in_memory(self, url: URL) -> bool:
         """Tell whether the database lives in one connection, and ends with it."""
