@@ -22,12 +22,13 @@ COMMON = """
     app/database/dialects/__init__.py app/database/dialects/base.py app/database/engine.py app/database/pool.py
     app/database/schema.py app/database/session.py app/database/slow_queries.py app/database/startup.py
     app/dependencies/__init__.py app/dependencies/database.py app/lifespan.py app/limits.py app/logs.py app/main.py
-    app/models/__init__.py app/models/base.py app/models/product.py app/models/tracking.py
-    app/models/user.py app/schemas/__init__.py
+    app/models/__init__.py app/models/base.py app/models/product.py app/models/rules.py
+    app/models/tracking.py app/models/user.py app/schemas/__init__.py
     app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py app/settings.py
     app/telemetry.py tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py
     tests/process.py tests/server.py tests/test_concurrency.py tests/test_health.py tests/test_logs.py
-    tests/test_models.py tests/test_pool.py tests/test_problems.py tests/test_products.py tests/test_request_id.py
+    tests/test_models.py tests/test_pool.py tests/test_problems.py tests/test_products.py
+    tests/test_queries.py tests/test_request_id.py
     tests/test_resources.py tests/test_session.py tests/test_settings.py tests/test_slow_queries.py
     tests/test_startup.py tests/test_telemetry.py tests/test_tracking.py tests/test_users.py
 """.split()

@@ -3,6 +3,9 @@
 INTEGER = 2**31 - 1
 """The largest value of an INTEGER column."""
 
+BIG_INTEGER = 2**63 - 1
+"""The largest value of a BIGINT column."""
+
 NAME = 100
 """Characters in a name."""
 

@@ -1,22 +1,25 @@
 """What every model keeps to."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import DateTime, ForeignKey, Integer
+from sqlalchemy import DateTime, ForeignKey, Integer, String, literal
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import (
     Mapped,
     backref,
+    column_property,
     composite,
     configure_mappers,
     mapped_column,
+    query_expression,
     registry,
     relationship,
 )
@@ -25,7 +28,15 @@ from app.models.base import Base, Timestamp
 from app.models.user import User
 from app.schemas.types import Moment
 
-Loading = Literal["select", "raise", "selectin", "dynamic", "write_only"]
+Loading = Literal[
+    "select",
+    "selectin",
+    "joined",
+    "dynamic",
+    "raise",
+    "raise_on_sql",
+    "write_only",
+]
 
 
 @pytest.fixture
@@ -52,15 +63,19 @@ def configure(models: registry, lazy: Loading, back: Loading | None = None) -> N
         id: Mapped[int] = mapped_column(primary_key=True)
         books: Mapped[list["Book"]] = relationship(
             lazy=lazy,
+            passive_deletes="all",
             backref=backref("shelf", lazy=back) if back else None,
         )
 
     configure_mappers()
 
 
-@pytest.mark.parametrize("lazy", ["select", "dynamic"])
+@pytest.mark.parametrize("lazy", ["select", "selectin", "joined", "dynamic"])
 def test_lazy_loading_is_refused(models: registry, lazy: Loading) -> None:
-    """A relationship that loads when it is read is an error, before any request."""
+    """A relationship that loads when it is read is an error, before any request.
+
+    That of a new row has loaded nothing, whatever its query would have done.
+    """
     with pytest.raises(ArgumentError, match=r"Shelf\.books would load lazily: write"):
         configure(models, lazy)
 
@@ -71,10 +86,76 @@ def test_lazy_backref_is_refused(models: registry) -> None:
         configure(models, "raise", back="select")
 
 
-@pytest.mark.parametrize("lazy", ["raise", "selectin", "write_only"])
+@pytest.mark.parametrize("lazy", ["raise", "raise_on_sql", "write_only"])
 def test_other_loading_is_not(models: registry, lazy: Loading) -> None:
-    """A relationship that loads with its query, or refuses to load, is none."""
+    """A relationship that refuses to load by itself is none."""
     configure(models, lazy, back="raise")
+
+
+@pytest.mark.parametrize(
+    ("column", "refused"),
+    [
+        (mapped_column(String, deferred=True), True),
+        (mapped_column(String, deferred=True, deferred_raiseload=True), False),
+        (column_property(literal(1) + 1), True),
+        (query_expression(), False),
+    ],
+)
+def test_lazy_columns(models: registry, column: Any, *, refused: bool) -> None:
+    """A column that loads when it is read is an error, too."""
+
+    @models.mapped
+    class Text:
+        __tablename__ = "texts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        body: Mapped[Any] = column
+
+    error = pytest.raises(ArgumentError, match=r"Text\.body would load lazily: write")
+    with error if refused else nullcontext():
+        configure_mappers()
+
+
+@pytest.mark.parametrize("load", [None, "selectin", "inline"])
+def test_lazy_inheritance(models: registry, load: str | None) -> None:
+    """Columns that a query for the parent does not load are an error, too."""
+
+    @models.mapped
+    class Animal:
+        __tablename__ = "animals"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+        __mapper_args__: ClassVar = {"polymorphic_on": "kind"}
+
+    @models.mapped
+    class Dog(Animal):
+        breed: Mapped[str | None]
+        __mapper_args__: ClassVar[dict[str, Any]] = {
+            "polymorphic_identity": "dog",
+            "polymorphic_load": load,
+        }
+
+    error = pytest.raises(ArgumentError, match=r"Dog.* would load lazily: write __mapp")
+    with error if load is None else nullcontext():
+        configure_mappers()
+
+
+def test_deletes_that_cannot_be(models: registry) -> None:
+    """A row whose deletion would empty keys that must be set is an error."""
+
+    @models.mapped
+    class Book:
+        __tablename__ = "books"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        shelf_id: Mapped[int] = mapped_column(ForeignKey("shelves.id"))
+
+    @models.mapped
+    class Shelf:
+        __tablename__ = "shelves"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        books: Mapped[list["Book"]] = relationship(lazy="raise")
+
+    with pytest.raises(ArgumentError, match=r"Shelf\.books would empty a key"):
+        configure_mappers()
 
 
 def test_moment() -> None:

@@ -1,13 +1,10 @@
 """What all tables have in common."""
 
-from collections.abc import Hashable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import BigInteger, DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.ext.mutable import MutableComposite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -96,61 +93,46 @@ class Base(DeclarativeBase):
 
     type_annotation_map = {datetime: Timestamp}  # noqa: RUF012  (not ours to annotate)
 
-    # Values that the server makes are fetched with the INSERT or UPDATE itself:
-    # no refresh after a write, and no loading behind the back of a coroutine.
-    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  (not ours to annotate)
 
+@event.listens_for(Mapper, "mapper_configured")
+def fetch_defaults(mapper: Mapper[Any], model: type[Any]) -> None:
+    """Fetch values that the server makes with the INSERT or UPDATE itself.
 
-@event.listens_for(Mapper, "after_configured")
-def refuse_lazy_loading() -> None:
-    """Find at import what would else be found in production: a query nobody wrote.
-
-    Raises:
-        ArgumentError: A relationship would load when an attribute is merely read.
+    No refresh after a write, and no loading behind the back of a coroutine; whatever
+    else a model says in `__mapper_args__`.
     """
-    for mapper in Base.registry.mappers:
-        for relationship in mapper.relationships:
-            if relationship.lazy in {"select", True, "dynamic"}:
-                raise ArgumentError(
-                    f"{relationship} would load lazily: write "
-                    "relationship(lazy='raise'), and name it in queries that need "
-                    "it, with options(selectinload(...))"
-                )
+    mapper.eager_defaults = True
 
 
-@event.listens_for(Mapper, "after_configured")
-def refuse_silent_loss() -> None:
-    """Find at import what would be stored otherwise than it is answered.
-
-    Raises:
-        ArgumentError: A column drops time zones, or a value may change in place.
-    """
-    for table in Base.registry.metadata.tables.values():
-        for column in table.columns:
-            if isinstance(column.type, DateTime):
-                raise ArgumentError(
-                    f"{column} would drop time zones, on some databases: write "
-                    "Mapped[datetime] = mapped_column(), which is a Timestamp"
-                )
-    for mapper in Base.registry.mappers:
-        for composite in mapper.composites:
-            kind: Any = composite.composite_class
-            if not issubclass(kind, (Hashable, MutableComposite)):
-                raise ArgumentError(
-                    f"{composite} would not notice a change in place: write "
-                    f"@dataclass(frozen=True) above class {kind.__name__}"
-                )
+@compiles(BigInteger, "sqlite")
+def _big_integer_sqlite(element: BigInteger, compiler: Any, **options: Any) -> str:
+    return "INTEGER"  # which is as big, and alone numbers its rows by itself
 
 
-class Entity(Base):
-    """A table with a number for each row, and the times of its making and change."""
+class Timed(Base):
+    """A table with the times at which each row was made and changed, and any key."""
 
     __abstract__ = True
 
-    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
     created_at: Mapped[datetime] = mapped_column(server_default=now(), sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(
         server_default=now(),
         onupdate=now(),
         sort_order=1,
     )
+
+
+class Entity(Timed):
+    """A table with a number for each row, too."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
+
+
+class BigEntity(Timed):
+    """A table that may have more rows than 2**31; schemas take a `BigIdentifier`."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)

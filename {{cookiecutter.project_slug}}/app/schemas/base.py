@@ -4,7 +4,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.schemas.types import Identifier, PageSize
+from app.schemas.types import BigIdentifier, Identifier, PageSize
 
 Item = TypeVar("Item")
 
@@ -26,10 +26,15 @@ def may_be_absent() -> Any:
     return Field(default_factory=lambda: None)
 
 
-class PageParameters(Input):
-    """Which page of a list: the rows that follow the last one seen."""
+class Paging(Input):
+    """How much of a list. A key that is no number has an `after` of its own type."""
 
     limit: PageSize = 50
+
+
+class PageParameters(Paging):
+    """Which page of a list: the rows that follow the last one seen."""
+
     after: Identifier | None = Field(default=None, description="The last id seen.")
 
 
@@ -37,6 +42,6 @@ class Page(Output, Generic[Item]):
     """Some rows in the order of their ids, and where the next page begins."""
 
     items: list[Item]
-    next: Identifier | None = Field(
+    next: BigIdentifier | None = Field(
         description="Pass it as `after` for the next page; null on the last one.",
     )

@@ -85,6 +85,13 @@ Identifier = Annotated[
 ]
 """The number of a row."""
 
+BigIdentifier = Annotated[
+    int,
+    Field(ge=1, le=limits.BIG_INTEGER),
+    BeforeValidator(number_or_digits),
+]
+"""The number of a row of a `BigEntity`."""
+
 PageSize = Annotated[
     int,
     Field(ge=1, le=limits.PAGE),
