@@ -96,9 +96,10 @@ def generate(answers: dict[str, str]) -> list[str]:
     defaults = get_user_config()["default_context"]
     ours = {name: str(value) for name, value in defaults.items() if isinstance(questions().get(name), list)}
     lines = [f"{line}; so says your configuration of Cookiecutter" for line in faults(ours)]
+    lines += HOOK["strays"](TEMPLATE)
     if not lines:
         answers = complete(answers, defaults, sys.stdin.isatty())
-        lines = list(faults(answers))
+        lines = [*faults(answers), *HOOK["missing_parts"](TEMPLATE, answers)]
     if not lines:
         context = {name: escaped(value) for name, value in answers.items()}
         cookiecutter(str(TEMPLATE), no_input=True, extra_context=context, output_dir=output)

@@ -21,7 +21,7 @@ from pytest_cookies.plugin import Cookies
 import new_project
 from tests import team
 from tests.conftest import Project, clean_environment
-from tests.variants import ROOT, VARIANTS, requirements_of
+from tests.variants import ROOT, UV, VARIANTS, requirements_of
 
 AWKWARD = {
     "double quotes": 'The "best" API',
@@ -183,21 +183,70 @@ def test_generated_anew(tmp_path: Path, before: dict[str, str], change: dict[str
     assert contents(service) == contents(generate(tmp_path / "fresh", before | change)) | ours
 
 
+def run_hook(folder: Path, changes: dict[str, object], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the first hook in a folder, as cruft does: it does not say where the template is."""
+    hook = create_env_with_context({}).from_string((ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8"))
+    context = prompt_for_config(generate_context(str(ROOT / "cookiecutter.json")), no_input=True) | changes
+    options = {"cwd": folder, "env": clean_environment() | variables, "capture_output": True, "text": True}
+    return subprocess.run([sys.executable, "-c", hook.render(cookiecutter=context)], check=False, **options)
+
+
 def test_cruft_generates_nothing_over_other_answers(tmp_path: Path) -> None:
     """Where the template cannot be asked what it wrote, nothing is written over a project with other answers."""
     service = generate(tmp_path, {})
     before = contents(service)
-    hook = create_env_with_context({}).from_string((ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8"))
-    context = prompt_for_config(generate_context(str(ROOT / "cookiecutter.json")), no_input=True)
-    script = tmp_path / "hook.py"
-    for engine, status in (("async", 0), ("sync", 1)):
-        script.write_text(hook.render(cookiecutter=context | {"engine": engine}), encoding="utf-8")
-        result = subprocess.run([sys.executable, script], cwd=service, capture_output=True, text=True, check=False)
-        assert result.returncode == status
+    assert run_hook(service, {}).returncode == 0
+    result = run_hook(service, {"engine": "sync"})
+    assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "ERROR: here is a project with other answers: say cruft update, or the whole path of the template"
     ]
     assert contents(service) == before
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.7.3", 1), ("2.1.1", 1), ("2.2.0", 0), ("3.0.0a1", 0)])
+def test_version_comes_first(tmp_path: Path, version: str, status: int) -> None:
+    """What an old Cookiecutter makes of tables is not complained of: its age is."""
+    (tmp_path / "cookiecutter.py").write_text(f"__version__ = {version!r}", encoding="utf-8")
+    conventions = {} if status == 0 else {"_conventions": {"line_length": "88"}}
+    result = run_hook(tmp_path, conventions, PYTHONPATH=str(tmp_path))
+    assert result.returncode == status
+    words = [f"ERROR: Cookiecutter {version} is too old for this template: take 2.2 or later"] if status else []
+    assert result.stderr.splitlines() == words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "works"), [("2.1.1", False), ("2.2.0", True)])
+def test_oldest_cookiecutter(tmp_path: Path, version: str, works: bool) -> None:
+    """The oldest Cookiecutter that the README names works as today's does; the one before it leaves nothing."""
+    assert "Cookiecutter 2.2 or later" in (ROOT / "README.md").read_text(encoding="utf-8")
+    subprocess.run([*UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
+    install = [*UV, "pip", "install", "--quiet", "--python", tmp_path / "venv", f"cookiecutter=={version}"]
+    subprocess.run(install, check=True)
+    command = [tmp_path / "venv" / "bin" / "cookiecutter", ROOT, "--no-input", "--output-dir", tmp_path / "old"]
+    result = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (result.returncode == 0) == works, result.stderr
+    if works:
+        assert contents(tmp_path / "old" / "my-api") == contents(generate(tmp_path, {}))
+    else:
+        assert result.stderr.startswith("ERROR: Cookiecutter 2.1.1 is too old")
+        assert not list((tmp_path / "old").iterdir())
+
+
+def test_replay(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Answers are given again by `--replay`, but not with the tables of an older template."""
+    configuration, record = tmp_path / "configuration.yaml", tmp_path / f"{ROOT.name}.json"
+    configuration.write_text(f"replay_dir: {tmp_path}", encoding="utf-8")
+    cookiecutter(str(ROOT), no_input=True, output_dir=str(tmp_path / "first"), config_file=str(configuration))
+    cookiecutter(str(ROOT), replay=True, output_dir=str(tmp_path / "second"), config_file=str(configuration))
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    record.write_text(record.read_text(encoding="utf-8").replace("3.13-slim", "3.12-slim"), encoding="utf-8")
+    capfd.readouterr()
+    with pytest.raises(FailedHookException):
+        cookiecutter(str(ROOT), replay=True, output_dir=str(tmp_path / "third"), config_file=str(configuration))
+    [line] = capfd.readouterr().err.splitlines()
+    assert line == "ERROR: --replay: _conventions would be those of an older template: give the answers without it"
+    assert not list((tmp_path / "third").iterdir())
 
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,9 @@
 
 import json
 import re
+import runpy
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 
-from tests.conftest import Project
+from tests.conftest import NO_GIT_CONFIGURATION, SERVERS, Project, clean_environment, execute
+from tests.test_variants import WITH
 from tests.variants import ROOT, VARIANTS, Variant
 
 CHANGED = {
@@ -172,3 +175,64 @@ def test_wrong_convention(
     assert line.startswith("ERROR: cookiecutter.json: ")
     assert words in line
     assert [path.name for path in fork.parent.iterdir()] == ["fork"]
+
+
+STRAYS = [".DS_Store", ".idea/workspace.xml", "app/.main.py.swp", ".env", "app/__pycache__/x.pyc", "tests/client.py~"]
+
+
+@pytest.mark.parametrize("in_git", [False, True], ids=["downloaded", "in git"])
+def test_strays(fork: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], in_git: bool) -> None:
+    """What an editor, a system, or somebody with a password leaves in the template's folder reaches no project."""
+    project = fork / "{{cookiecutter.project_slug}}"
+    strays = [*STRAYS, "notes.py"] if in_git else STRAYS
+    if in_git:
+        for command in (["git", "init", "--quiet"], ["git", "add", "--all"]):
+            execute(command, fork, clean_environment() | NO_GIT_CONFIGURATION)
+    bake(fork, VARIANTS[0], {})
+    shutil.rmtree(tmp_path / "service")
+    capfd.readouterr()
+    for name in strays:
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("DATABASE_URL=secret", encoding="utf-8")
+    with pytest.raises(FailedHookException):
+        bake(fork, VARIANTS[0], {})
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("ERROR: the template's folder has files that are not its own: ")
+    for name in strays:
+        assert name in line or f"{name.rpartition('/')[0]}" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["fork"]
+    command = [sys.executable, str(shutil.copy(ROOT / "new_project.py", fork)), f"output_dir={tmp_path}/new"]
+    assert execute(command, fork, clean_environment(), status=1).splitlines() == [line]
+    assert [path.name for path in tmp_path.iterdir()] == ["fork"]
+
+
+def test_choice_without_its_parts(fork: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A fourth database is not generated before it has all that the other ones have: what is missing is said."""
+    context = json.loads((fork / "cookiecutter.json").read_text(encoding="utf-8"))
+    context["database"].append("cockroachdb")
+    context["_databases"]["cockroachdb"] = context["_databases"]["postgresql"] | {"title": "CockroachDB"}
+    del context["_databases"]["cockroachdb"]["address"]
+    context["__database_url"] = ""
+    (fork / "cookiecutter.json").write_text(json.dumps(context), encoding="utf-8")
+    with pytest.raises(FailedHookException):
+        cookiecutter(str(fork), no_input=True, output_dir=tmp_path / "new", extra_context={"database": "cockroachdb"})
+    lines = capfd.readouterr().err.splitlines()
+    for words in ("no 'address'", "no app/database/dialects/cockroachdb.py", "no tests/server.py", "compose.yaml says"):
+        assert any(line.startswith("ERROR: database cockroachdb: ") and words in line for line in lines), words
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_parts(variant: Variant) -> None:
+    """Each choice of `cookiecutter.json` has its parts, in what is generated and in the tests of it."""
+    hook = runpy.run_path(str(ROOT / "hooks" / "pre_gen_project.py"))
+    assert list(hook["missing_parts"](ROOT, variant.answers)) == []
+    for choice in vars(variant).values():
+        assert choice in WITH, f"{choice}: say in WITH of tests/test_variants.py which files are for it alone"
+    if "port" in table_of(variant.database):
+        assert variant.database in SERVERS, f"{variant.database}: say in tests/conftest.py where its server is"
+
+
+def table_of(database: str) -> dict[str, object]:
+    """Return what `cookiecutter.json` says of a database."""
+    return json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_databases"][database]

@@ -19,7 +19,8 @@ from pathlib import Path
 from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]["pythons"]
+CONTEXT = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+PYTHONS = CONTEXT["_conventions"]["pythons"]
 UV = (sys.executable, "-m", "uv")
 
 
@@ -41,8 +42,7 @@ class Variant:
 
 
 VARIANTS = [
-    Variant(*answers)
-    for answers in itertools.product(("sqlite", "postgresql", "mysql"), ("async", "sync"), ("alembic", "create_all"))
+    Variant(*answers) for answers in itertools.product(*(CONTEXT[name] for name in Variant.__dataclass_fields__))
 ]
 
 
