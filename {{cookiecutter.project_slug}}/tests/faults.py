@@ -33,7 +33,7 @@ from app.dependencies.database import DatabaseReadSession, DatabaseSession, get_
 from app.models.user import User
 
 logger = logging.getLogger(__name__)
-router = APIRouter(prefix="/faults")
+router = APIRouter(prefix="/faults", responses=problems(422))
 
 
 class OutOfStockError(ProblemError):
@@ -110,7 +110,7 @@ async def store_and_refuse(session: DatabaseSession) -> None:
 
 @router.get(
     "/refusals/{name}",
-    responses=problems(404, 409, 422, OutOfStockError, ClosedError),
+    responses=problems(404, 409, OutOfStockError, ClosedError),
 )
 async def refuse(name: str) -> None:
     """Raise what has this name."""
@@ -126,9 +126,9 @@ async def store_and_answer_badly(session: DatabaseSession) -> str:
 
 
 @router.post("/commit", status_code=201)
-async def store_what_violates_at_commit(session: DatabaseSession) -> None:
+async def store_what_violates_at_commit(session: DatabaseSession, email: str) -> None:
     """Leave it to COMMIT to find that an address is taken."""
-    session.add_all([user("twin"), user("twin")])
+    session.add_all([User(email=email, name="twin") for _ in range(2)])
 
 
 {% if cookiecutter.database != "mysql" %}
@@ -153,16 +153,16 @@ async def commit_and_crash(session: DatabaseSession) -> None:
 
 
 @router.post("/null", status_code=201)
-async def store_null(session: DatabaseSession) -> None:
+async def store_null(session: DatabaseSession, name: str) -> None:
     """Store a row without a value that it must have."""
-    session.add(User(email="null@example.com", is_active=True))
+    session.add(User(email="null@example.com", name=name or None, is_active=True))
 
 
 @router.post("/check", status_code=201)
-async def store_what_a_check_refuses(session: DatabaseSession) -> None:
+async def store_what_a_check_refuses(session: DatabaseSession, price: int) -> None:
     """Store a row with a value out of bounds."""
-    statement = "INSERT INTO products (name, price, quantity) VALUES ('x', -1, 1)"
-    await session.execute(text(statement))
+    statement = "INSERT INTO products (name, price, quantity) VALUES ('x', :price, 1)"
+    await session.execute(text(statement), {"price": price})
 
 
 async def current_user(session: DatabaseSession) -> int:

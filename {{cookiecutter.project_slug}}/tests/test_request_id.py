@@ -71,7 +71,7 @@ async def test_new_id(client: Client) -> None:
         ("PUT", PATH, 405),
         ("POST", PATH, 422),
         ("POST", "/faults/http-exception", 418),
-        ("POST", "/faults/commit", 409),
+        ("POST", "/faults/commit?email=twin@example.com", 409),
         ("POST", "/faults/exception", 500),
         ("GET", "/faults/statement", 500),
     ],

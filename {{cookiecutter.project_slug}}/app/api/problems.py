@@ -22,7 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
-from app.database.dialects import Fault, describe, dialect_of
+from app.api.request_fields import find_fields
+from app.database.dialects import Fault, Kind, Violation, describe, dialect_of
 from app.logs import request_id
 from app.settings import get_settings
 
@@ -274,18 +275,7 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         raise error
     dialect = dialect_of(get_settings().database_url)
     if violation := dialect.violation(error):
-        errors = [
-            InvalidField(
-                loc=["body", name],
-                msg=violation.message,
-                type=violation.type,
-            )
-            for name in violation.fields
-        ]
-        what = " and ".join(violation.fields) or "A value"
-        detail = f"{what} {violation.message}."
-        members = {"errors": errors} if errors else None
-        return problem(request, violation.status, detail, members)
+        return await answer_violation(request, violation, error)
     fault = dialect.diagnose(error)
     if fault in {Fault.UNKNOWN, Fault.PRIVILEGE}:  # to repeat it would not help
         raise error
@@ -293,6 +283,30 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     if fault is Fault.BUSY:
         return unavailable(request, "The database took too long.")
     return unavailable(request, "The database cannot be reached.")
+
+
+async def answer_violation(
+    request: Request,
+    violation: Violation,
+    error: DBAPIError,
+) -> Response:
+    """Blame the fields that the request has sent; without one, raise the error.
+
+    What a request has not sent, the service has made: the fault is its own. Only who
+    deletes what others refer to need not have sent any of it.
+    """
+    sent = await find_fields(request)
+    blamed = {name: sent[name] for name in violation.fields if name in sent}
+    if not blamed and violation.kind not in {Kind.REFERRED, Kind.EITHER}:
+        raise error
+    if len(blamed) > 1 and not violation.is_certain:
+        blamed = {}
+    places = [places[0] for places in blamed.values() if len(places) == 1]
+    what = " and ".join(blamed) or "A value"
+    detail = f"{what} {violation.message}."
+    said = {"msg": violation.message, "type": violation.type}
+    members = {"errors": [{"loc": place, **said} for place in places]}
+    return problem(request, violation.status, detail, members if places else None)
 
 
 async def on_unexpected_error(request: Request, error: Exception) -> Response:

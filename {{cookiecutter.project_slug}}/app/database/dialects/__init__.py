@@ -12,7 +12,7 @@ To speak another one, add a module like `{{ cookiecutter.database }}.py` and lis
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.database.dialects.base import Dialect, Fault, Violation, describe
+from app.database.dialects.base import Dialect, Fault, Kind, Violation, describe
 {% for name in dialects %}
 from app.database.dialects.{{ name }} import {{ classes[name] }}
 {% endfor %}
@@ -20,6 +20,7 @@ from app.database.dialects.{{ name }} import {{ classes[name] }}
 __all__ = [
     "Dialect",
     "Fault",
+    "Kind",
     "Violation",
     "describe",
     "dialect_of",

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import URL, CheckConstraint, Connection, Engine
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    ForeignKeyConstraint,
+    Index,
+    Table,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import ColumnCollectionConstraint
 
@@ -49,10 +57,12 @@ class Kind(Enum):
     """What a statement violates: the name, a status, and words for a client."""
 
     UNIQUE = "unique", 409, "is already taken"
-    REFERENCE = (
+    REFERENCE = "reference", 409, "refers to something that does not exist"
+    REFERRED = "referred", 409, "is still referred to"
+    EITHER = (
         "reference",
         409,
-        "refers to something that does not exist, or is itself referred to",
+        "refers to something that does not exist, or is still referred to",
     )
     REQUIRED = "required", 422, "must not be null"
     CHECK = "check", 422, "is outside its bounds"
@@ -61,10 +71,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Violation:
-    """A constraint that a statement violated, and the fields it is about."""
+    """A constraint that a statement violated, and the columns that it is about."""
 
     kind: Kind
-    fields: list[str]
+    columns: list[Column[Any]]
+    is_certain: bool = True
+    """Whether it is about all of them; otherwise it is about one or another."""
+
+    @property
+    def fields(self) -> list[str]:
+        """Return by which names a request may have sent the values of the columns."""
+        return list(dict.fromkeys(name for one in self.columns for name in names(one)))
 
     @property
     def type(self) -> str:
@@ -109,7 +126,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def subjects(self, error: BaseException) -> list[str]:
-        """Return the constraint, or the columns, that an exception names."""
+        """Return the constraint, index or columns that an exception names.
+
+        The name of its table may come before each, with a dot.
+        """
 
     @abstractmethod
     def connect_args(self, settings: "Settings") -> dict[str, Any]:
@@ -177,8 +197,16 @@ class Dialect(ABC):
         kind = self.violations.get(code) or self.violations.get(str(code)[:2])
         if kind is None:
             return None
-        subjects = self.subjects(cause)
-        return Violation(kind, [field for name in subjects for field in fields(name)])
+        if kind is Kind.REFERENCE and self.is_referred(error):
+            kind = Kind.REFERRED
+        columns: list[Column[Any]] = []
+        for subject in self.subjects(cause):
+            columns += find_columns(subject, written_table(error), kind)
+        return Violation(kind, columns)
+
+    def is_referred(self, error: DBAPIError) -> bool:
+        """Tell whether a foreign key is violated from the row that it refers to."""
+        return (error.statement or "").lstrip()[:6].upper() == "DELETE"
 
 
 def poll(attempt: Callable[[], Any], connection: Connection, patience: float) -> None:
@@ -213,14 +241,66 @@ def describe(error: BaseException) -> str:
     return re.sub(r"\s+", " ", str(cause)).strip() or type(cause).__name__
 
 
-def fields(name: str) -> list[str]:
-    """Return the fields that a constraint, or a column, is about."""
-    for table in Base.metadata.tables.values():
-        for constraint in table.constraints:
-            if constraint.name != name:
+def written_table(error: DBAPIError) -> Table | None:
+    """Return the table that a statement writes to."""
+    written = re.search(
+        r"\b(?:INTO|UPDATE|FROM)\s+(?:\S+\.)?[\"`]?(\w+)",
+        error.statement or "",
+        re.IGNORECASE,
+    )
+    tables = Base.metadata.tables.values()
+    found = (table for table in tables if written and table.name == written[1])
+    return next(found, None)
+
+
+def find_columns(subject: str, written: Table | None, kind: Kind) -> list[Column[Any]]:
+    """Return the columns of a constraint, of an index, or of that name.
+
+    A table may come before the name. Names are looked for in the table that the
+    statement has written to, and only then in all others.
+    """
+    place, _, name = subject.rpartition(".")
+    tables = [] if written is None else [written]
+    for table in (*tables, *Base.metadata.tables.values()):
+        if place and table.name != place and written is not table:
+            continue
+        parts: list[Any] = [*table.constraints, *table.indexes]
+        for column in table.columns:
+            parts += column.constraints  # written inside of it
+        for part in parts:
+            if part.name != name:
                 continue
-            if isinstance(constraint, CheckConstraint):  # named after its field
-                return [name.removeprefix(f"ck_{table.name}_")]
-            if isinstance(constraint, ColumnCollectionConstraint):
-                return [column.name for column in constraint.columns]
-    return [name]
+            if isinstance(part, ForeignKeyConstraint) and kind is Kind.REFERRED:
+                return [element.column for element in part.elements]
+            return columns_of(part, table)
+        if name == "PRIMARY":
+            return list(table.primary_key.columns)
+        if name in table.columns:
+            return [table.columns[name]]
+    return []
+
+
+def columns_of(part: Any, table: Table) -> list[Column[Any]]:
+    """Return the columns of a constraint or index; of SQL, those that it mentions."""
+    if isinstance(part, ColumnCollectionConstraint | Index) and part.columns:
+        return list(part.columns)
+    expressions = part.expressions if isinstance(part, Index) else [part.sqltext]
+    words = re.findall(r"\w+", " ".join(str(one) for one in expressions))
+    return [column for column in table.columns if column.name in words]
+
+
+def names(column: Column[Any]) -> list[str]:
+    """Return what a request may call a column: as its attribute; a key, `user_id`."""
+    found = []
+    for mapper in Base.registry.mappers:
+        for attribute, one in mapper.columns.items():
+            if one is column:
+                found.append(attribute)
+                if column.primary_key:
+                    found.append(f"{snake_case(mapper.class_.__name__)}_{attribute}")
+    return [*found, column.name]
+
+
+def snake_case(name: str) -> str:
+    """Write the name of a class as that of a variable."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
