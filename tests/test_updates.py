@@ -110,8 +110,12 @@ def test_link(template: Path, cookies_session: Cookies) -> None:
     readme = (service / "README.md").read_text(encoding="utf-8")
     [command] = re.findall(r"^  (cruft link (?:.+\n)+)  ```", readme, re.MULTILINE)
     python = f"{sys.executable} -m cruft"
-    command = command.replace("cruft", python, 1).replace("ADDRESS-OF-THE-TEMPLATE", shlex.quote(str(template)))
-    run(service, "sh", "-c", command.replace("\n  ", "\n").replace(".venv/bin/python", sys.executable))
+    command = (
+        command.replace(".venv/bin/python", sys.executable)
+        .replace("cruft", python, 1)
+        .replace("ADDRESS-OF-THE-TEMPLATE", shlex.quote(str(template)))
+    )
+    run(service, "sh", "-c", command.replace("\n  ", "\n"))
     cruft(service, "check")
     cruft(service, "diff", "--exit-code")
     assert json.loads((service / ".cruft.json").read_text(encoding="utf-8"))["context"]["cookiecutter"].items() >= (
