@@ -107,7 +107,8 @@ class Cut:
 PG, MYSQL, SQLITE = (f"app/database/dialects/{name}.py" for name in ("postgresql", "mysql", "sqlite"))
 STARTUP, SCHEMA = "app/database/startup.py", "app/database/schema.py"
 POOL, SESSION = "app/database/pool.py", "app/database/session.py"
-PROBLEMS, MODEL, RULES = "app/api/problems.py", "app/models/base.py", "app/models/rules.py"
+PROBLEMS = "app/api/problems.py"
+MODEL, RULES, TRACKING = (f"app/models/{name}.py" for name in ("base", "rules", "tracking"))
 
 CUTS = [
     Cut(1, "postgresql-async-alembic", "/test_killed_before_commit", DEPENDENCY, 'scope="function"', 'scope="request"'),
@@ -118,6 +119,8 @@ CUTS = [
         DEPENDENCY, "session.flush()  # which refuses", "pass"),
     Cut(1, "postgresql-async-create_all", "test_reading_elsewhere",
         "app/database/engine.py", "if statement := dialect.refuse_writes(settings)", "if statement := None"),
+    Cut(1, "postgresql-sync-create_all", "test_changes_in_place", TRACKING, "@event.listens_for(Mapper"),
+    Cut(1, "mysql-sync-create_all", "test_no_moment", MODEL, "value.utcoffset() is None", "False"),
     Cut(2, "postgresql-sync-create_all", "/test_more_clients_than_connections",
         DEPENDENCY, "await turns.take("),
     Cut(2, "postgresql-async-alembic", "/test_waiting_is_bounded",

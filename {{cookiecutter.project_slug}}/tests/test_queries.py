@@ -183,7 +183,7 @@ async def test_times_of_a_model_with_arguments(session: {{ session }}) -> None:
     atlas.kind = "atlas"
     atlas.created_at = before.replace(year=2000)
     await session.flush()
-    assert atlas.updated_at >= before
+    assert vars(atlas)["updated_at"] >= before  # and reading it would load nothing
 
 
 async def test_big_keys(session: {{ session }}) -> None:
