@@ -154,7 +154,7 @@ CUTS = [
     Cut(6, "postgresql-async-alembic", "/test_refused", PG, '"28": Fault.LOGIN'),
     Cut(6, "mysql-sync-alembic", "/test_refused", MYSQL, ": Fault.PRIVILEGE"),
     Cut(6, "sqlite-async-alembic", "/test_failed_start", "app/main.py", "app.add_middleware(OneLineStartupError)"),
-    Cut(6, "postgresql-sync-alembic", "test_schema_of_other_code", SCHEMA, "if revision == head", "if True"),
+    Cut(6, "postgresql-sync-alembic", "test_schema_of_other_code", SCHEMA, "if current == heads", "if True"),
     Cut(7, "mysql-async-alembic", "/test_one_email",
         PROBLEMS, "violation := dialect.violation(error)", "violation := None"),
     Cut(7, "postgresql-async-alembic", "/test_schemathesis", "app/limits.py", "INTEGER = 2**31 - 1", "INTEGER = 2**63"),

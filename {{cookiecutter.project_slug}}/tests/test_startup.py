@@ -1,4 +1,4 @@
-{% from "engine.jinja" import engine, run_sync with context %}
+{% from "engine.jinja" import engine with context %}
 {% set is_async = cookiecutter.engine == "async" %}
 """Startup: from an empty server to a service that is ready, or to one clear line."""
 
@@ -10,6 +10,9 @@ from sqlalchemy import {{ "Engine, " if not is_async }}text
 from sqlalchemy.exc import DBAPIError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine
+{% endif %}
+{% if cookiecutter.migrations == "create_all" %}
+from sqlalchemy.schema import DropIndex
 {% endif %}
 from starlette.types import Message
 
@@ -26,7 +29,7 @@ from app.database.startup import (
     verify_database,
 )
 from app.main import create_app
-{% if cookiecutter.migrations == "alembic" %}
+{% if cookiecutter.migrations == "create_all" %}
 from app.models.base import Base
 {% endif %}
 from app.settings import Settings, get_settings
@@ -133,9 +136,9 @@ async def test_verification_of_tables(empty_engine: AsyncEngine) -> None:
 {% if cookiecutter.migrations == "alembic" %}
 async def test_tables_without_a_revision(empty_engine: AsyncEngine) -> None:
     """What create_all has made is not migrated, until somebody says what it is."""
-    await create_database(empty_engine.url)
+    await open_database(empty_engine, prepare=True, patience=5)
     async with empty_engine.begin() as connection:
-        {{ run_sync("Base.metadata.create_all") }}
+        await connection.execute(text("DROP TABLE alembic_version"))
     for prepare in (False, True):
         with pytest.raises(DatabaseNotReadyError, match="alembic stamp"):
             await open_database(empty_engine, prepare=prepare, patience=5)
@@ -158,6 +161,26 @@ async def test_schema_of_other_code(empty_engine: AsyncEngine) -> None:
         await connection.execute(text("ALTER TABLE users DROP COLUMN is_active"))
     with pytest.raises(DatabaseNotReadyError, match=r"users\.is_active"):
         await open_database(empty_engine, prepare=True, patience=5)
+
+
+async def test_tables_that_differ(
+    empty_engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What create_all would make otherwise by now is told in one line of the log."""
+    await open_database(empty_engine, prepare=True, patience=5)
+    assert "differs" not in caplog.text
+    tables = Base.metadata.tables
+    [index] = tables["products"].indexes
+    monkeypatch.setattr(tables["users"].c.name.type, "length", 50)
+    monkeypatch.setattr(tables["users"].c.email, "nullable", True)
+    async with empty_engine.begin() as connection:
+        await connection.execute(DropIndex(index))
+    await open_database(empty_engine, prepare=False, patience=5)
+    [line] = [line for line in caplog.messages if "differs from the models" in line]
+    for name in ("users.name is VARCHAR", "users.email must not", f"{index.name} is"):
+        assert name in line
 {% endif %}
 
 

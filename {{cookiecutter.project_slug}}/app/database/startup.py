@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from app.database.dialects import Fault, describe, dialect_of
 from app.database.engine import build_schema_engine
-from app.database.schema import prepare_schema, verify_schema
+from app.database.schema import {{ "compare_schema, " if cookiecutter.migrations == "create_all" else "" }}prepare_schema, verify_schema
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,13 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
         with step("verify") as outcomes:
             await verify_database(engine)
             outcomes.append("it answers, and has the schema of this code")
+{% if cookiecutter.migrations == "create_all" %}
+        async with engine.connect() as connection:
+            differences = {{ run_sync("compare_schema") }}
+        if differences:
+            change = "; ".join(differences)
+            logger.warning("Database: differs from the models: %s", change)
+{% endif %}
     logger.info("Database: ready in %.2f s", time.monotonic() - started)
 
 
