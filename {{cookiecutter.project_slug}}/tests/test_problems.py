@@ -114,9 +114,12 @@ def test_documented_refusal(app: FastAPI) -> None:
     assert documented["description"] == "There are fewer than the client asks for."
 
 
-async def test_allow(client: Client) -> None:
-    """405 lists the methods that there are."""
-    response = await client.put(PATH)
+@pytest.mark.parametrize("prefix", ["", "/shop"])
+async def test_allow(app: FastAPI, client: Client, prefix: str) -> None:
+    """405 lists the methods that there are, under the prefix of a proxy, too."""
+    app.root_path = prefix
+    response = await client.put(f"{prefix}{PATH}")
+    app.root_path = ""
     assert response.headers["Allow"] == "GET, POST"
 
 

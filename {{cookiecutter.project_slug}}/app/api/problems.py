@@ -237,10 +237,12 @@ async def on_exception_group(request: Request, error: Exception) -> Response:
 
 def allowed_methods(request: Request) -> list[str]:
     """Return the methods of a path (RFC 9110, 15.5.6); a route knows only its own."""
+    # The prefix under which a proxy, or another application, serves this one.
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     operations = (
         operations
-        for path, operations in request.app.openapi()["paths"].items()
-        if compile_path(path)[0].fullmatch(request.url.path)
+        for template, operations in request.app.openapi()["paths"].items()
+        if compile_path(template)[0].fullmatch(path)
     )
     return sorted(method.upper() for methods in operations for method in methods)
 

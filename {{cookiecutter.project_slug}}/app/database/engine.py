@@ -18,6 +18,7 @@ from app.database.pool import (
     Pool,
     close_changed_connections,
     execute_on_connect,
+    explain_refusals,
     replace_broken_connections,
 )
 from app.database.slow_queries import log_slow_queries
@@ -95,6 +96,7 @@ def get_read_engine() -> AsyncEngine:
     )
     if statement := dialect.refuse_writes(settings):
         execute_on_connect(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }}, statement)
+        explain_refusals(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }}, dialect)
     return engine
 
 

@@ -8,11 +8,13 @@ from contextlib import suppress
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from sqlalchemy import {{ "AsyncAdaptedQueuePool, " if cookiecutter.engine == "async" }}Engine{{ ", QueuePool" if cookiecutter.engine == "sync" }}, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy import {{ "AsyncAdaptedQueuePool, " if cookiecutter.engine == "async" }}Engine, ExceptionContext{{ ", QueuePool" if cookiecutter.engine == "sync" }}, event
+from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database.dialects import Dialect
+
+ONLY_READS = "a DatabaseReadSession only reads: take a DatabaseSession to write"
 
 IDLE = 1
 """Seconds without use after which a connection of the overflow is closed, and any
@@ -125,3 +127,12 @@ def execute_on_connect(engine: Engine, statement: str) -> None:
         cursor = connection.cursor()
         cursor.execute(statement)
         cursor.close()
+
+
+def explain_refusals(engine: Engine, dialect: Dialect) -> None:
+    """Say whose fault it is that the server refuses a write: not the server's."""
+
+    @event.listens_for(engine, "handle_error")
+    def explain(context: ExceptionContext) -> InvalidRequestError | None:
+        code = dialect.code(context.original_exception)
+        return InvalidRequestError(ONLY_READS) if code in dialect.refusals else None

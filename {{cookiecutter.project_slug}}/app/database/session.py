@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session, sessionmaker
 {% endif %}
 
 from app.database.engine import get_engine, get_read_engine
+from app.database.pool import ONLY_READS
 
 {% if is_async %}
 ENDS = {"aclose", "close", "invalidate", "reset", "rollback"}
@@ -85,8 +86,7 @@ def refuse_flush(*_: object) -> None:
     Raises:
         InvalidRequestError: Always.
     """
-    what = "take a DatabaseSession to write"
-    raise InvalidRequestError(f"a DatabaseReadSession only reads: {what}")
+    raise InvalidRequestError(ONLY_READS)
 
 
 OPTIONS: dict[str, Any] = {

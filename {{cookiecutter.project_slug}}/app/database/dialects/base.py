@@ -3,7 +3,7 @@
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -116,6 +116,9 @@ class Dialect(ABC):
 
     traces: ClassVar[tuple[str, ...]] = ()
     """What changes a connection, though the statement begins as a plain one."""
+
+    refusals: ClassVar[Set[Code]]
+    """The server's codes for a write where it was told that there are none."""
 
     violations: ClassVar[Mapping[Code, Kind]]
     """By the server's error codes, or by the first two characters of one."""
