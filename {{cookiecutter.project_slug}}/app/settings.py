@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    SettingsConfigDict,
+    SettingsError,
+)
 from sqlalchemy import URL
 
 from app.database.dialects import parse_url
@@ -148,6 +153,9 @@ def get_settings() -> Settings:
             for item in error.errors(include_input=False, include_url=False)
         ]
         message = "Wrong settings (environment or .env): " + "; ".join(lines)
+        raise SystemExit(message) from None
+    except SettingsError as error:
+        message = f'Wrong settings: {error}: write it as JSON, ["a", "b"], say'
         raise SystemExit(message) from None
     except (OSError, UnicodeError) as error:
         message = f"Wrong settings: .env cannot be read as UTF-8: {error}"

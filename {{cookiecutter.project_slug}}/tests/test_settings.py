@@ -68,6 +68,12 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s/s3cret@host/name", "%40"),
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:s3cret@host", "needs a database"),
         ("DATABASE_URL", "{{ cookiecutter.database }}://host:99999/name", "port that exists"),
+{% if cookiecutter.database == "postgresql" %}
+        ("DATABASE_URL", f"{URL}?pgbouncer=true", "set DATABASE_PGBOUNCER"),
+{% else %}
+        ("DATABASE_URL", f"{URL}?sslaccept=strict", "ssl_ca="),
+        ("DATABASE_URL", f"{URL}?ssl-mode=VERIFY_CA", "ssl_ca="),
+{% endif %}
         ("DATABASE_URL", f"{URL}?{{ "port" if cookiecutter.database == "postgresql" else "connect_timeout" }}=s3cret", "option"),
 {% else %}
         ("DATABASE_URL", "sqlite://s3cret.db", "three slashes"),
@@ -122,7 +128,31 @@ def test_driver_may_be_left_out() -> None:
     """The service knows its driver."""
     settings = Settings(database_url=parse_url(URL))
     assert settings.database_url.drivername == "{{ cookiecutter.__driver }}"
+
+
+def test_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of your own is written as JSON: the line says so."""
+
+    class OwnSettings(Settings):
+        origins: list[str]
+
+    monkeypatch.setattr("app.settings.Settings", OwnSettings)
+    monkeypatch.setenv("ORIGINS", "a,b")
+    with pytest.raises(SystemExit, match=r'"origins".*: write it as JSON, \["a",'):
+        get_settings.__wrapped__()
+    monkeypatch.setenv("ORIGINS", '["a", "b"]')
+    assert get_settings.__wrapped__().model_dump()["origins"] == ["a", "b"]
 {% if cookiecutter.database != "sqlite" %}
+
+
+def test_options_as_providers_write_them() -> None:
+    """What encrypts a connection has the name that the driver knows."""
+{% if cookiecutter.database == "postgresql" %}
+    assert parse_url(f"{URL}?ssl=require").query == {"sslmode": "require"}
+{% else %}
+    url = parse_url(f"{URL}?ssl-mode=REQUIRED&ssl-ca=ca.pem")
+    assert url.query == {"ssl_ca": "ca.pem", "ssl_check_hostname": "false"}
+{% endif %}
 
 
 def test_awkward_password() -> None:

@@ -1,4 +1,5 @@
 {% from "engine.jinja" import engine, run_sync with context %}
+{% set alembic = cookiecutter.migrations == "alembic" %}
 {% call engine() %}
 """What happens to the database when the service starts and stops."""
 
@@ -7,8 +8,14 @@ import asyncio
 {% endif %}
 import logging
 import time
+{% if alembic %}
+import traceback
+{% endif %}
 from collections.abc import Iterator
 from contextlib import contextmanager
+{% if alembic %}
+from pathlib import Path
+{% endif %}
 
 from sqlalchemy import URL, {{ "Engine, create_engine, " if cookiecutter.engine == "sync" }}text
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 {% endif %}
 from sqlalchemy.pool import NullPool
 
-from app.database.dialects import Fault, describe, dialect_of
+from app.database.dialects import Fault, dialect_of
 from app.database.engine import build_schema_engine
 from app.database.schema import {{ "compare_schema, " if cookiecutter.migrations == "create_all" else "" }}prepare_schema, verify_schema
 from app.settings import get_settings
@@ -32,6 +39,14 @@ UNUSABLE = (AttributeError, OSError, TypeError, ValueError)
 """What drivers raise for an option that they do not know, or a file that is missing."""
 
 
+{% if alembic %}
+OF_SERVER = {Fault.AWAY, Fault.FULL, Fault.BUSY, Fault.PRIVILEGE}
+"""Faults that are no fault of the migration that meets them."""
+
+OF_MIGRATION = "correct the migration, or the rows that are in its way"
+
+
+{% endif %}
 class DatabaseNotReadyError(Exception):
     """What is wrong with the database, and what helps, in one line."""
 
@@ -46,7 +61,7 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
     """
     started = time.monotonic()
     logger.info("Database: %r", engine.url)
-    with one_line_errors(engine.url):
+    with {{ "one_line_exceptions(), " if alembic }}one_line_errors(engine.url):
         with step("server") as outcomes:
             outcomes.append(await wait_for_database(engine, patience, create=prepare))
         if prepare:
@@ -77,18 +92,19 @@ async def wait_for_database(
         DBAPIError: The server is still away after `patience` seconds, or what is
             wrong does not heal by itself.
     """
+    dialect = dialect_of(engine.url)
     deadline = time.monotonic() + patience
     delay = FIRST_DELAY
     while True:
         try:
             return await reach_database(engine, create=create)
         except DBAPIError as error:
-            fault = dialect_of(engine.url).diagnose(error)
+            fault = dialect.diagnose(error)
             late = time.monotonic() + delay > deadline
-            if late or fault not in {Fault.AWAY, Fault.BUSY}:
+            if late or fault not in {Fault.AWAY, Fault.FULL, Fault.BUSY}:
                 raise
-            if fault is Fault.AWAY and delay == FIRST_DELAY:
-                reason = describe(error)
+            if fault is not Fault.BUSY and delay == FIRST_DELAY:
+                reason = dialect.describe(error)
                 logger.warning("Database: waiting %g s at most: %s", patience, reason)
         await asyncio.sleep(delay)
         delay = min(2 * delay, LONGEST_DELAY)
@@ -97,17 +113,30 @@ async def wait_for_database(
 async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
     """Connect to the database; create it if it is missing and `create` says so."""
     try:
-        async with engine.connect():
-            return "the database is there"
+        await verify_characters(engine)
     except UNUSABLE as error:
         raise DatabaseNotReadyError(f"{error} - correct DATABASE_URL") from None
     except DBAPIError as error:
         missing = dialect_of(engine.url).diagnose(error) is Fault.MISSING
         if not (create and missing):
             raise
+    else:
+        return "the database is there"
     await create_database(engine.url)
-    async with engine.connect():
-        return "the database was created"
+    await verify_characters(engine)
+    return "the database was created"
+
+
+async def verify_characters(engine: AsyncEngine) -> None:
+    """Connect, and see that the database can hold all characters.
+
+    Raises:
+        DatabaseNotReadyError: Somebody has made it with another character set.
+    """
+    async with engine.connect() as connection:
+        gap = {{ run_sync("dialect_of(engine.url).find_gap") }}
+    if gap:
+        raise DatabaseNotReadyError(gap)
 
 
 async def create_database(url: URL) -> None:
@@ -121,6 +150,8 @@ async def create_database(url: URL) -> None:
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
     )
+    if dialect.has_server:  # SQLite's would refuse a missing file
+        dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
     try:
         async with engine.connect() as connection:
             await connection.execute(text(statement))
@@ -163,8 +194,44 @@ def one_line_errors(url: URL) -> Iterator[None]:
     except TimeoutError as error:
         raise DatabaseNotReadyError(str(error)) from None
     except DBAPIError as error:
-        advice = dialect_of(url).diagnose(error).value
-        raise DatabaseNotReadyError(f"{describe(error)} - {advice}") from None
+        dialect = dialect_of(url)
+        fault, words = dialect.diagnose(error), dialect.describe(error)
+{% if alembic %}
+        if place := find_migration(error):
+            advice = fault.value if fault in OF_SERVER else OF_MIGRATION
+            words, advice = f"{place}: {words}", f"{dialect.after_failure}; {advice}"
+            raise DatabaseNotReadyError(f"{words} - {advice}") from None
+{% endif %}
+        raise DatabaseNotReadyError(f"{words} - {fault.value}") from None
+{% if alembic %}
+
+
+@contextmanager
+def one_line_exceptions() -> Iterator[None]:
+    """Raise `DatabaseNotReadyError` for what the code of a migration raises."""
+    try:
+        yield
+    except Exception as error:
+        place = find_migration(error)
+        if place is None:
+            raise
+        message = f"{place}: {type(error).__name__} - `alembic upgrade head` tells more"
+        raise DatabaseNotReadyError(message) from None
+
+
+def find_migration(error: BaseException) -> str | None:
+    """Return the file, and the line, of the migration that an error came from."""
+    places = [
+        (Path(frame.filename), frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    if isinstance(error, SyntaxError):
+        places.append((Path(error.filename or ""), error.lineno))
+    for file, line in reversed(places):
+        if file.parent.name == "versions":
+            return f"migration {file.name}, line {line}"
+    return None
+{% endif %}
 
 
 @contextmanager

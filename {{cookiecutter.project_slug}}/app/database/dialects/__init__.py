@@ -55,8 +55,13 @@ def parse_url(text: str | URL) -> URL:
     except UNREADABLE:
         message = f"is no database URL like {example()}; {ENCODING}"
         raise ValueError(message) from None
+{% if cookiecutter.database == "postgresql" %}
     if url.drivername == "postgres":  # as some platforms write it
         url = url.set(drivername="postgresql")
+{% elif cookiecutter.database == "mysql" %}
+    if url.drivername == "mariadb":  # as some platforms write it
+        url = url.set(drivername="mysql")
+{% endif %}
     dialect = DIALECTS.get(url.get_backend_name())
     if dialect is None:
         message = f"{url.drivername} is not used here: expected {example()}"
@@ -71,7 +76,7 @@ def parse_url(text: str | URL) -> URL:
             if isinstance(password := url.query.get(name), str):
                 url = url.set(password=password).difference_update_query([name])
     check(url, dialect)
-    return url
+    return dialect.translate(url)
 
 
 def check(url: URL, dialect: Dialect) -> None:

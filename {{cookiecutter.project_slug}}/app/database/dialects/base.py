@@ -1,3 +1,4 @@
+{% set has_server = cookiecutter.database != "sqlite" %}
 """What the service wants to know of any database."""
 
 import re
@@ -42,14 +43,27 @@ Code = int | str | None
 class Fault(Enum):
     """Why the database could not do its part, and what helps."""
 
+{% if has_server %}
     AWAY = "start the server, or correct host and port in DATABASE_URL"
+    FULL = "try again, or raise the server's limits: connections, memory, disk"
+{% else %}
+    AWAY = "see that the disk works"
+    FULL = "make room on the disk"
+{% endif %}
     BUSY = "try again: others hold what the statement needs, or it takes too long"
     MISSING = "run `python -m app.database prepare` to create the database"
-    EXISTS = "nothing to do: the database exists already"
-    LOGIN = "correct user and password in DATABASE_URL"
+    EXISTS = "try again: another process has just created it"
+{% if has_server %}
+    LOGIN = "correct user and password in DATABASE_URL, or let them in on the server"
     PRIVILEGE = "grant the privilege to the user in DATABASE_URL"
+    PLACE = "correct DATABASE_URL: host, port, database, or an option after the ?"
+{% else %}
+    PRIVILEGE = "let this process write to the file, and to its folder"
+    PLACE = "correct the path of the file in DATABASE_URL"
+{% endif %}
+{% if cookiecutter.database == "postgresql" %}
     PGBOUNCER = "set DATABASE_PGBOUNCER=true: the URL is that of PgBouncer"
-    PLACE = "correct the host, or the folder of the file, in DATABASE_URL"
+{% endif %}
     UNKNOWN = "see the message"
 
 
@@ -111,6 +125,9 @@ class Dialect(ABC):
     has_server: ClassVar[bool] = True
     """Whether there is a server, or only a file."""
 
+    after_failure: ClassVar[str] = "nothing was changed"
+    """What is left of a migration, or several, of which a statement failed."""
+
     faults: ClassVar[Mapping[Code, Fault]]
     """By the server's error codes, or by the first two characters of one."""
 
@@ -133,6 +150,18 @@ class Dialect(ABC):
 
         The name of its table may come before each, with a dot.
         """
+
+    def describe(self, error: BaseException) -> str:
+        """Return what the driver said, on one line, without the values of rows."""
+        return describe(error)
+
+    def translate(self, url: URL) -> URL:
+        """Return a URL with the driver's options, for one as providers write it.
+
+        Raises:
+            ValueError: It has an option that this driver does not know.
+        """
+        return url
 
     @abstractmethod
     def connect_args(self, settings: "Settings") -> dict[str, Any]:
@@ -164,6 +193,11 @@ class Dialect(ABC):
     @abstractmethod
     def creation(self, url: URL) -> tuple[URL, str]:
         """Return where to connect, and what to say, to create the database."""
+
+    def find_gap(self, connection: Connection) -> str | None:
+        """Return which characters the database cannot hold, and what helps, or None."""
+        del connection
+        return None
 
     @abstractmethod
     def lock_schema(self, connection: Connection, patience: float) -> None:
@@ -236,12 +270,13 @@ def cause_of(error: BaseException) -> BaseException:
         return error.orig or error
 
 
-def describe(error: BaseException) -> str:
-    """Return what the driver said, on one line."""
+def describe(error: BaseException, lines: int | None = None) -> str:
+    """Return what the driver said, or its first lines, on one line."""
     cause = cause_of(error)
     if isinstance(cause, TimeoutError) and not str(cause):
         return "the server does not answer"
-    return re.sub(r"\s+", " ", str(cause)).strip() or type(cause).__name__
+    words = " ".join(str(cause).splitlines()[:lines])
+    return re.sub(r"\s+", " ", words).strip() or type(cause).__name__
 
 
 def written_table(error: DBAPIError) -> Table | None:
