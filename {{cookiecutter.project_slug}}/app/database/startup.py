@@ -221,10 +221,8 @@ def one_line_exceptions() -> Iterator[None]:
 
 def find_migration(error: BaseException) -> str | None:
     """Return the file, and the line, of the migration that an error came from."""
-    places = [
-        (Path(frame.filename), frame.lineno)
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(Path(frame.filename), frame.lineno) for frame in frames]
     if isinstance(error, SyntaxError):
         places.append((Path(error.filename or ""), error.lineno))
     for file, line in reversed(places):
