@@ -129,3 +129,19 @@ def test_options(stressed: Project, database_url: str, variant: Variant) -> None
         status = 1 if words else 0
         output = stressed.run(*PREPARE, status=status, DATABASE_URL=f"{database_url}?{options}")
         assert words is None or re.search(words, error_of(output)), options
+
+
+LONG = """
+from sqlalchemy import text
+from app.database.engine import get_engine
+with get_engine().begin() as connection:
+    connection.execute(text("INSERT INTO users (email, name) VALUES ('ada@example.com', repeat('a', 200))"))
+"""
+
+
+@only(database=("mysql",), engine=("sync",), migrations=("create_all",))
+def test_strict(stressed: Project, database_url: str, variant: Variant) -> None:
+    """On a server that would cut what is too long, nothing is stored but what the service says."""
+    stressed.run(*PREPARE, DATABASE_URL=database_url)
+    output = stressed.run("python", "-c", LONG, status=1, DATABASE_URL=f"{database_url}?sql_mode=ALLOW_INVALID_DATES")
+    assert "Data too long for column 'name'" in output
