@@ -60,6 +60,7 @@ picture: .venv/.new-project  ## draw what `make new-project` asks, for the READM
 	@$(BIN)/python docs/answers.py
 
 check: .venv/.test  ## check what a commit would be refused for, in all files that git knows
+	@git ls-files | grep -q . || { echo "git knows no file here, so nothing would be checked: git add --all" >&2; exit 1; }
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files
 
 hooks: .venv/.test  ## check each commit before it is made

@@ -1,6 +1,8 @@
 """The gates of the generated project: its hooks, its golden rules, and its CI; and the hooks of the template."""
 
+import base64
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -18,6 +20,7 @@ from tests.variants import PYTHONS, ROOT, UV, Variant, environment
 
 CONFIGURATION = ".pre-commit-config.yaml"
 URL = "postgresql://ada:hunter2@db.example.com/shop"  # pragma: allowlist secret
+HASH = hashlib.sha256(b"1").digest()
 ROUTE = "app/api/routes/products.py"
 PIN = re.compile(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
@@ -94,12 +97,17 @@ REFUSED = {
     "query": (ROUTE, "session.query(Product)\n", "query", "write select(), and pass it to session.scalars()"),
     "toml": ("new.toml", "x = = 1\n", "toml", "new.toml"),
     "yaml": ("new.yaml", "x: [1\n", "yaml", "new.yaml"),
-    "merge": ("app/new.py", "<<<<<<< ours\n=======\n>>>>>>> theirs\n", "merge", "app/new.py:1: Merge conflict"),
+    "merge": ("app/new.py", "<<<<<<< ours\n=======\n>>>>>>> theirs\n", "merge", "app/new.py:1:<<<<<<< ours"),
+    "end of a conflict": ("new.md", "Ours\n=======\n>>>>>>> theirs\n", "merge", "new.md:3:>>>>>>> theirs"),
     "rejected": ("Makefile.rej", "\n", "rejected", "Do by hand what it says"),
     "large": ("large.bin", "x" * 600_000, "large-files", "large.bin (586 KB) exceeds 500 KB"),
     "env": (".env", "\n", "env", ".env holds secrets"),
     "password": (".env.example", f"URL={URL}\n", "secrets", ".env.example"),
     "key": ("app/new.py", 'KEY = "AKIA' + 'IOSFODNN7EXAMPL1"\n', "secrets", "AWS Access Key"),
+    "private key": ("key.pem", "-----BEGIN RSA " + "PRIVATE KEY-----\n", "secrets", "Private Key"),
+    "token": ("app/new.py", 'ASKED = "ghp_' + 'abcdefghijklmnopqrstuvwxyz0123456789"\n', "secrets", "GitHub Token"),
+    "hexadecimal": ("app/new.py", f'SECRET_KEY = "{hashlib.sha256().hexdigest()}"\n', "secrets", "Secret Keyword"),
+    "base64": ("app/new.py", f'SIGN = "{base64.b64encode(HASH).decode()}"\n', "secrets", "Base64 High Entropy"),
 }  # fmt: skip
 
 
@@ -109,6 +117,88 @@ def test_hook_refuses(copy: Repository, name: str, text: str, hook: str, words: 
     """Each hook refuses what it is there to refuse, and names it."""
     copy.write(name, text)
     assert words in copy.pre_commit(hook, "--all-files", status=1)
+
+
+REVISION = 'revision = "{}"\ndown_revision = "{}"\n'
+TAKEN = {
+    "app/headers.py": """
+API_KEY_HEADER = "X-API-Key"
+API_KEY_QUERY = "api_key"
+SECRET_NAME = "shop-db-password"
+PASSWORD_FIELD = "new_password"
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+""",
+    "tests/test_hashes.py": """
+MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+UUIDS = ["3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3f2504e04f8941d39a0c0305e82c3301"]
+""",
+    ".gitlab-ci.yml": "\nother:\n  script:\n    - !reference [test, script]\n",
+    "deploy.yaml": "kind: Service\n---\nkind: Deployment\n",
+    "docs.md": "Heading\n=======\n\n> quoted\n",
+    "docs.rst": "=======\nHeading\n=======\n\n>>> code\n",
+    **{
+        f"migrations/versions/{number}.py": REVISION.format(*(hashlib.sha1(b"%d" % n).hexdigest()[:12] for n in pair))
+        for number, pair in enumerate(itertools.pairwise(range(13)))
+    },
+}
+
+
+def test_hooks_take_what_is_right(copy: Repository) -> None:
+    """What the project's own commands write, and teams, is not refused: twelve migrations, hashes, tags of GitLab."""
+    for name, text in TAKEN.items():
+        copy.write(name, text)
+    hooks = [hook["id"] for hook in YAML(typ="safe").load(copy.path / CONFIGURATION)["repos"][0]["hooks"]]
+    copy.pre_commit("--all-files", SKIP=",".join({*hooks} - {"secrets", "yaml", "merge"}))
+
+
+@pytest.mark.slow
+def test_migrations_are_clean(copy: Repository) -> None:
+    """Twelve migrations that Alembic writes are formatted, say nothing of what is mended, and are no secrets."""
+    database = {"DATABASE_URL": f"sqlite:///{copy.path.parent}/service.db"}
+    alembic = str(environment(MAIN) / "bin" / "alembic")
+    copy.run(str(environment(MAIN) / "bin" / "python"), "-m", "app.database", "prepare", **database)
+    model = copy.path / "app" / "models" / "product.py"
+    column = "    {}: Mapped[str | None] = mapped_column(String(limits.NAME), index=True, unique=True)\n"
+    for number in range(12):
+        place = "    quantity: Mapped[int]\n"
+        text = model.read_text(encoding="utf-8")
+        model.write_text(
+            text.replace(place, place + column.format(f"the_{number}th_of_many_long_names")), encoding="utf-8"
+        )
+        output = copy.run(alembic, "revision", "--autogenerate", "--message", f"column {number}", **database)
+        assert "rror" not in output
+        copy.run(alembic, "upgrade", "head", **database)
+    copy.run("git", "add", "--all")
+    for hook in ("ruff-check", "ruff-format", "secrets"):
+        copy.pre_commit(hook, "--files", *map(str, copy.path.glob("migrations/versions/*.py")))
+
+
+def test_nothing_to_check(copy: Repository) -> None:
+    """A check of a repository that knows no file yet is not green; the template's own is not, either."""
+    copy.run("git", "rm", "--quiet", "-r", "--cached", ".")
+    path = {"PATH": f"{environment(MAIN) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    assert "git add --all" in copy.run("sh", ".githooks/pre-commit", "--all-files", status=1, **path)
+    shutil.copy(ROOT / "Makefile", copy.path)
+    (copy.path / ".venv").mkdir()
+    (copy.path / ".venv" / ".test").touch()
+    assert "git add --all" in copy.run("make", "--old-file", ".venv/.test", "check", status=2)
+
+
+def test_format(copy: Repository) -> None:
+    """`make format` mends a line that is too long, an import that nobody uses, and prints nothing of them."""
+    recipe = re.search(r"^format:.*\n((?:\t.*\n)+)", (copy.path / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    numbers = ", ".join(map(str, range(40)))
+    file = copy.path / "app" / "new.py"
+    file.write_text(f'"""New."""\nimport os\nNUMBERS = [{numbers}]\nprint(1)\n', encoding="utf-8")
+    for line in recipe[1].splitlines():
+        output = copy.run("sh", "-c", line.strip().replace("$(BIN)", str(environment(MAIN) / "bin")))
+        assert "E501" not in output
+        assert "F401" not in output
+    assert file.read_text(encoding="utf-8") == '"""New."""\n\nNUMBERS = [\n{}]\nprint(1)\n'.format(
+        "".join(f"    {number},\n" for number in range(40))
+    )
 
 
 @pytest.mark.slow
