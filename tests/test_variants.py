@@ -18,7 +18,8 @@ COMMON = """
     .github/workflows/ci.yaml .gitignore .gitlab-ci.yml .pre-commit-config.yaml Dockerfile Makefile README.md
     compose.yaml pyproject.toml requirements.txt app/__init__.py app/api/__init__.py app/api/body_limit.py
     app/api/problems.py app/api/queries.py app/api/request_fields.py app/api/request_id.py
-    app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py app/database/__init__.py app/database/__main__.py
+    app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py
+    app/api/websockets.py app/database/__init__.py app/database/__main__.py
     app/database/dialects/__init__.py app/database/dialects/base.py app/database/engine.py app/database/pool.py
     app/database/schema.py app/database/session.py app/database/slow_queries.py app/database/startup.py
     app/dependencies/__init__.py app/dependencies/database.py app/lifespan.py app/limits.py app/logs.py app/main.py
@@ -31,6 +32,7 @@ COMMON = """
     tests/test_queries.py tests/test_request_id.py
     tests/test_resources.py tests/test_session.py tests/test_settings.py tests/test_slow_queries.py
     tests/test_startup.py tests/test_telemetry.py tests/test_tracking.py tests/test_users.py tests/test_violations.py
+    tests/test_websockets.py
 """.split()
 CONVENTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]
 OF_A_FORK = [

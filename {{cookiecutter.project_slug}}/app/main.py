@@ -4,6 +4,9 @@ import tomllib
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+{% if cookiecutter.engine == "sync" %}
+from starlette.middleware import Middleware
+{% endif %}
 from starlette.types import ASGIApp
 
 from app import limits, telemetry
@@ -11,6 +14,10 @@ from app.api.body_limit import BodyLimit
 from app.api.problems import install_problems
 from app.api.request_id import RequestID
 from app.api.routes import health, products, users
+from app.api.websockets import CloseOnError
+{% if cookiecutter.engine == "sync" %}
+from app.dependencies.database import FinishSessions
+{% endif %}
 from app.lifespan import OneLineStartupError, lifespan
 from app.logs import configure_logging, has_server_log
 from app.settings import ROOT
@@ -44,9 +51,13 @@ def create_app() -> FastAPI:
         generate_unique_id_function=operation_id,
         # Its logs would be sent with what exceptions say, which may be secret.
         telemetry={"auto_configure": telemetry.is_on(), "logs": False},
+{% if cookiecutter.engine == "sync" %}
+        middleware=[Middleware(FinishSessions)],  # inside of all that are added
+{% endif %}
     )
     install_problems(app)
     # The last one added is around the others.
+    app.add_middleware(CloseOnError)
     app.add_middleware(BodyLimit, most=limits.BODY)
     app.add_middleware(OneLineStartupError)
     # FastAPI asks one after another whether a path is its own.

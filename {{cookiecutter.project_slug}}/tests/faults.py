@@ -3,6 +3,9 @@
 """Routes that fail: in a test, to see what the service makes of it."""
 
 import logging
+{% if cookiecutter.engine == "sync" %}
+import time
+{% endif %}
 {% if cookiecutter.engine == "async" %}
 from asyncio import Event
 {% endif %}
@@ -20,16 +23,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.api.problems import ProblemError, problems
-{% if cookiecutter.database == "postgresql" %}
 from app.dependencies.database import (
     DatabaseReadSession,
     DatabaseSession,
+    get_database_session,
     get_turns,
+    open_session,
+{% if cookiecutter.database == "postgresql" %}
     set_local,
-)
-{% else %}
-from app.dependencies.database import DatabaseReadSession, DatabaseSession, get_turns
 {% endif %}
+)
 from app.models.user import User
 
 logger = logging.getLogger(__name__)
@@ -223,6 +226,34 @@ async def use_two_sessions(
     """Use both sessions, which take a connection each."""
     first = await reader.scalar(text("SELECT 1")) or 0
     return first + (await session.scalar(text("SELECT 1")) or 0)
+
+
+{% if cookiecutter.engine == "sync" %}
+@router.post("/slow", status_code=201)
+def store_slowly(session: DatabaseSession) -> None:
+    """Store a user, in so many seconds."""
+    session.add(user("slow"))
+    session.flush()
+    time.sleep(0.5)
+    session.execute(text("SELECT 1"))
+
+
+{% endif %}
+@router.get("/session-twice")
+async def take_it_twice(
+    session: DatabaseSession,
+    another: Annotated[object, Depends(get_database_session, use_cache=False)],
+) -> None:
+    """Ask for a second session to write with."""
+    del session, another
+
+
+@router.get("/nested-session")
+async def open_another(session: DatabaseSession) -> None:
+    """Open a second session to write with."""
+    await session.execute(text("SELECT 1"))
+    async with open_session() as another:
+        await another.execute(text("SELECT 1"))
 
 
 @router.post("/add-to-reader", status_code=201)

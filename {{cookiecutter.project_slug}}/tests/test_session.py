@@ -9,10 +9,12 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
+from app.dependencies.database import open_read_session, open_session
 {% if cookiecutter.database != "mysql" %}
 from app.settings import get_settings
 {% endif %}
 from tests.client import Client
+from tests.faults import user
 from tests.journal import journal
 
 PATH = "/api/v1/users"
@@ -167,6 +169,47 @@ async def test_session_ends_with_its_request(
     assert sessions
     with pytest.raises(InvalidRequestError, match="closed"):
         sessions[0].execute(text("SELECT 1"))
+
+
+async def store(name: str, error: Exception | None = None) -> None:
+    """Store a user, outside of a request."""
+    async with open_session() as session:
+        session.add(user(name))
+        await session.flush()
+        if error:
+            raise error
+
+
+async def store_with_reader() -> None:
+    """Leave a user in a session that only reads."""
+    async with open_read_session() as session:
+        session.add(user("reader"))
+
+
+async def test_session_outside_of_a_request(
+    client: Client,
+    sessions: list[Session],
+) -> None:
+    """It commits at its end; if something fails, it rolls back."""
+    await store("stored")
+    with pytest.raises(RuntimeError):
+        await store("lost", RuntimeError())
+    with pytest.raises(InvalidRequestError, match="only reads"):
+        await store_with_reader()
+    assert journal[:2] == ["commit", "rollback"]
+    assert len(sessions) >= 2
+    assert await emails(client) == ["stored@example.com"]
+
+
+async def test_one_session_at_a_time(client: Client) -> None:
+    """A second one might wait for the first: it is refused, but for one to read."""
+    async with open_session() as session, open_read_session() as reader:
+        assert await session.scalar(text("SELECT 1")) == 1
+        assert await reader.scalar(text("SELECT 1")) == 1
+        with pytest.raises(InvalidRequestError, match="pass it on"):
+            await store("second")
+    for path in ("session-twice", "nested-session"):
+        assert (await client.get(f"/faults/{path}")).status_code == 500
 
 
 @pytest.mark.parametrize("path", ["null?name=", "check?price=-1"])

@@ -1,13 +1,24 @@
 {% set is_async = cookiecutter.engine == "async" %}
 {% set session = "AsyncSession" if is_async else "Session" %}
-"""The sessions of a request."""
+{% set is_bound = is_async and cookiecutter.database != "sqlite" %}
+"""The sessions of a request, and of what runs outside of one."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, {{ "Awaitable" if is_async else "Iterator" }}
+from contextlib import asynccontextmanager, {{ "closing, contextmanager, " if not is_async }}suppress
+{% if not is_async %}
+from contextvars import ContextVar
+{% endif %}
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated{{ ", Any" if is_async }}
+from weakref import WeakKeyDictionary
 
+{% if is_async %}
+from anyio import CancelScope
+{% else %}
+from anyio import CancelScope, NoEventLoopError, from_thread
+from anyio.to_thread import current_default_thread_limiter
+{% endif %}
 from fastapi import Depends
 {% if not is_async %}
 from fastapi.concurrency import run_in_threadpool
@@ -16,6 +27,7 @@ from fastapi.requests import HTTPConnection
 {% if cookiecutter.database == "postgresql" %}
 from sqlalchemy import text
 {% endif %}
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,8 +35,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 {% if not is_async or cookiecutter.database == "postgresql" %}
 from sqlalchemy.orm import Session
 {% endif %}
+{% if not is_async %}
+from starlette.types import ASGIApp, Receive, Scope, Send
+{% endif %}
 
-from app.database.engine import get_capacity
+from app.database.engine import get_capacity{{ ", get_engine, get_read_engine" if is_bound }}
 from app.database.session import get_read_session_factory, get_session_factory
 from app.settings import get_settings
 
@@ -37,8 +52,25 @@ class Turns:
     """
 
     def __init__(self, number: int) -> None:
-        self.free = asyncio.Semaphore(number)
+        self.number = number
         self.waiting = 0
+        self.of_loops: WeakKeyDictionary[
+            asyncio.AbstractEventLoop,
+            asyncio.Semaphore,
+        ] = WeakKeyDictionary()
+
+    @property
+    def free(self) -> asyncio.Semaphore:
+        """Return those of the event loop; each `asyncio.run` has one of its own."""
+        loop = asyncio.get_running_loop()
+        if loop not in self.of_loops:
+{% if is_bound %}
+            if self.of_loops:  # connections belong to a loop: leave them to the other
+                get_engine().sync_engine.dispose(close=False)
+                get_read_engine().sync_engine.dispose(close=False)
+{% endif %}
+            self.of_loops[loop] = asyncio.Semaphore(self.number)
+        return self.of_loops[loop]
 
     async def take(self, patience: float) -> None:
         """Wait for a turn, `patience` seconds at most.
@@ -46,13 +78,14 @@ class Turns:
         Raises:
             TimeoutError: SQLAlchemy's own, as if the request had waited in the pool.
         """
-        if not self.free.locked():
-            await self.free.acquire()
+        free = self.free
+        if not free.locked():
+            await free.acquire()
             return
         self.waiting += 1
         try:
             async with asyncio.timeout(patience):
-                await self.free.acquire()
+                await free.acquire()
         except TimeoutError:
             raise PoolTimeoutError("too many requests wait for a connection") from None
         finally:
@@ -65,60 +98,305 @@ def get_turns() -> Turns:
     return Turns(get_capacity())
 
 
+{% if is_async %}
+OF_TASKS: WeakKeyDictionary[asyncio.Task[Any], set[str]] = WeakKeyDictionary()
+
+
+def open_here() -> set[str]:
+    """Return which kinds of sessions this task has open."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  (tells the type checker)
+    return OF_TASKS.setdefault(task, set())
+{% else %}
+OPEN: ContextVar[set[str]] = ContextVar("open")
+
+
+def open_here() -> set[str]:
+    """Return which kinds of sessions are open for a request, in any thread of it."""
+    kinds = OPEN.get(None)
+    if kinds is None:
+        kinds = set()
+        OPEN.set(kinds)
+    return kinds
+{% endif %}
+
+
+def refuse_second(kinds: set[str], kind: str) -> None:
+    """Refuse a session that would wait for what the first one holds.
+
+    Raises:
+        InvalidRequestError: There is one of this kind.
+    """
+    if kind in kinds:
+        what = "pass it on, instead of opening another one"
+        raise InvalidRequestError(f"there is a session to {kind} already: {what}")
+
+
 @asynccontextmanager
-async def turn(request: HTTPConnection) -> AsyncIterator[None]:
-    """Hold a turn; a request has one, whichever sessions it asks for."""
-    if request.scope.get("has_turn"):
-        yield
-        return
-    turns = get_turns()
-    await turns.take(get_settings().database_pool_timeout)
-    request.scope["has_turn"] = True
+async def turn(kind: str) -> AsyncIterator[None]:
+    """Hold a turn: one for all, a session to write and one to read."""
+    kinds = open_here()
+    refuse_second(kinds, kind)
+    if is_first := not kinds:
+        await get_turns().take(get_settings().database_pool_timeout)
+    kinds.add(kind)
     try:
         yield
     finally:
-        request.scope["has_turn"] = False
-        turns.free.release()
+        kinds.remove(kind)
+        if is_first:
+            get_turns().free.release()
 
 
-async def get_database_session(request: HTTPConnection) -> AsyncIterator[{{ session }}]:
-    """Give a request its session; commit when the route returns.
+{% if is_async %}
+async def complete(work: Awaitable[None]) -> None:
+    """Wait for the end of something, even if cancelled: half of it is of no use."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with CancelScope(shield=True):  # of anyio: it cancels each await
+            while not task.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+        task.result()
+
+
+@asynccontextmanager
+async def open_session() -> AsyncIterator[AsyncSession]:
+    """Open a session for what no request waits for; commit at the end.
 
     Any exception, an `HTTPException` too, rolls everything back. The rollback also
     serves a COMMIT that failed: SQLite would keep that transaction open and hand
-    it to the next request.
+    it to whoever is next.
     """
-    async with turn(request):
+    async with turn("write"):
+        session = get_session_factory()()
+        try:
+            yield session
+            await complete(session.commit())
+        except BaseException:
+            await complete(session.rollback())
+            raise
+        finally:
+            await session.close()
+
+
+@asynccontextmanager
+async def open_read_session() -> AsyncIterator[AsyncSession]:
+    """Open a session that only reads: each statement by itself.
+
+    Raises:
+        InvalidRequestError: There is something to write.
+    """
+    async with turn("read"):
+        session = get_read_session_factory()()
+        try:
+            yield session
+            if session.new or session.dirty or session.deleted:
+                await session.flush()  # which refuses
+        finally:
+            await session.close()
+{% else %}
+async def take_for_thread() -> None:
+    """Wait for a turn; meanwhile, those that have one may use one more thread."""
+    threads = current_default_thread_limiter()
+    threads.total_tokens += 1
+    try:
+        await get_turns().take(get_settings().database_pool_timeout)
+    finally:
+        threads.total_tokens -= 1
+
+
+def release_for_thread() -> None:
+    """Give the turn back."""
+    get_turns().free.release()
+
+
+@contextmanager
+def turn_in_thread(kind: str) -> Iterator[None]:
+    """Hold a turn in a thread; that of a script waits in the pool instead.
+
+    Raises:
+        InvalidRequestError: It is the thread of the event loop.
+    """
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        what = "give what opens it to run_in_threadpool()"
+        raise InvalidRequestError(f"a session would stop the event loop: {what}")
+    kinds = open_here()
+    refuse_second(kinds, kind)
+    has_taken = False
+    if not kinds:
+        with suppress(NoEventLoopError):
+            from_thread.run(take_for_thread)
+            has_taken = True
+    kinds.add(kind)
+    try:
+        yield
+    finally:
+        kinds.remove(kind)
+        if has_taken:
+            from_thread.run_sync(release_for_thread)
+
+
+@contextmanager
+def open_session() -> Iterator[Session]:
+    """Open a session for what no request waits for, in a thread; commit at the end.
+
+    Any exception, an `HTTPException` too, rolls everything back. The rollback also
+    serves a COMMIT that failed: SQLite would keep that transaction open and hand
+    it to whoever is next.
+    """
+    with turn_in_thread("write"):
+        session = get_session_factory()()
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.close()
+
+
+def refuse_changes(session: Session) -> None:
+    """Refuse what a session that only reads would lose.
+
+    Raises:
+        InvalidRequestError: There is something to write.
+    """
+    if session.new or session.dirty or session.deleted:
+        session.flush()  # which refuses
+
+
+@contextmanager
+def open_read_session() -> Iterator[Session]:
+    """Open a session that only reads, in a thread: each statement by itself."""
+    with turn_in_thread("read"), closing(get_read_session_factory()()) as session:
+        yield session
+        refuse_changes(session)
+{% endif %}
+{% if not is_async %}
+
+
+class FinishSessions:
+    """Ends a request that is cut short when its thread has ended, and not before.
+
+    A time-out in a middleware, or the end of the server, cancels a request at once.
+    Its thread cannot be stopped: it goes on, and with the session.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["cut_short"] = cut_short = asyncio.Event()
+        request = asyncio.ensure_future(self.app(scope, receive, send))
+        try:
+            await asyncio.shield(request)
+        except asyncio.CancelledError:
+            cut_short.set()
+            with CancelScope(shield=True):  # of anyio: it cancels each await
+                await cancel(request)
+            if request.cancelled():
+                raise
+            request.result()
+
+
+async def cancel(request: asyncio.Task[None]) -> None:
+    """Cancel a request, but not while it waits for a thread; wait for its end."""
+    threads = current_default_thread_limiter()
+    while not request.done():
+        in_thread = request in threads.statistics().borrowers
+        if not in_thread and not request.cancelling():
+            request.cancel()
+        with suppress(asyncio.CancelledError):  # to be told twice changes nothing
+            await asyncio.wait([request], timeout=0.05)
+
+
+def stop_if_cut_short(connection: HTTPConnection) -> None:
+    """Stop a request that was cancelled while its thread has worked.
+
+    Raises:
+        CancelledError: It was.
+    """
+    cut_short: asyncio.Event | None = connection.scope.get("cut_short")
+    if cut_short is not None and cut_short.is_set():
+        raise asyncio.CancelledError
+{% endif %}
+
+
+def refuse_websocket(connection: HTTPConnection) -> None:
+    """Refuse a session that would last as long as a WebSocket.
+
+    Raises:
+        InvalidRequestError: It is one.
+    """
+    if connection.scope["type"] == "websocket":
+        what = "open_session() of app.dependencies.database, for each message"
+        raise InvalidRequestError(f"a WebSocket has no session of its own: use {what}")
+
+
+async def get_database_session(
+    connection: HTTPConnection,
+) -> AsyncIterator[{{ session }}]:
+    """Give a request its session; commit when the route returns.
+
+    Any exception, an `HTTPException` too, rolls everything back.
+    """
+    refuse_websocket(connection)
+{% if is_async %}
+    async with open_session() as session:
+{% if cookiecutter.database == "sqlite" %}
+        if connection.scope.get("method") == "GET":  # it reads: let others write
+            options = {"sqlite_begin": "DEFERRED"}
+            await session.connection(execution_options=options)
+{% endif %}
+        yield session
+{% else %}
+    async with turn("write"):
         session = get_session_factory()()
         try:
 {% if cookiecutter.database == "sqlite" %}
-            if request.scope.get("method") == "GET":  # it reads: let others write
+            if connection.scope.get("method") == "GET":  # it reads: let others write
                 options = {"sqlite_begin": "DEFERRED"}
-                {{ "await session.connection(execution_options=options)" if is_async else "await run_in_threadpool(session.connection, None, options)" }}
+                await run_in_threadpool(session.connection, None, options)
 {% endif %}
             yield session
-            {{ "await session.commit()" if is_async else "await run_in_threadpool(session.commit)" }}
+            stop_if_cut_short(connection)
+            await run_in_threadpool(session.commit)
         except BaseException:
-            {{ "await session.rollback()" if is_async else "await run_in_threadpool(session.rollback)" }}
+            await run_in_threadpool(session.rollback)
             raise
         finally:
-            {{ "await session.close()" if is_async else "session.close()  # its connection is back already" }}
+            session.close()  # its connection is back already
+{% endif %}
 
 
-async def get_read_session(request: HTTPConnection) -> AsyncIterator[{{ session }}]:
+async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ session }}]:
     """Give a request a session that only reads: each statement by itself.
 
     Raises:
         InvalidRequestError: There is something to write.
     """
-    async with turn(request):
+    refuse_websocket(connection)
+{% if is_async %}
+    async with open_read_session() as session:
+        yield session
+{% else %}
+    async with turn("read"):
         session = get_read_session_factory()()
         try:
             yield session
-            if session.new or session.dirty or session.deleted:
-                {{ "await " if is_async }}session.flush()  # which refuses
+            refuse_changes(session)
         finally:
-            {{ "await session.close()" if is_async else "session.close()  # sends nothing: there is no transaction" }}
+            session.close()  # sends nothing: there is no transaction
+{% endif %}
 {% if cookiecutter.database == "postgresql" %}
 
 

@@ -1,0 +1,92 @@
+"""Requests that a middleware cuts short, at any moment of theirs."""
+
+import random
+import uuid
+from collections import Counter
+
+import anyio
+import pytest
+
+from tests.conftest import Project, only, serve
+from tests.databases import sql
+from tests.faults.load import POOL, asynchronous, send, wait_for
+from tests.variants import Variant
+
+pytestmark = pytest.mark.faults
+
+CUT = '''
+"""The service, in a middleware of a team's that cuts requests short; and once more, a moment later, in another one."""
+
+import asyncio
+
+from stress import app as service
+
+
+class CutShort:
+    def __init__(self, app, later=0):
+        self.app = app
+        self.later = later
+
+    async def __call__(self, scope, receive, send):
+        headers = dict(scope.get("headers", ()))
+        if b"x-cut" not in headers:
+            await self.app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(float(headers[b"x-cut"]) + self.later):
+                await self.app(scope, receive, send)
+        except TimeoutError:
+            await send({"type": "http.response.start", "status": 504, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+
+service.add_middleware(CutShort)
+app = CutShort(service, later=0.005)
+'''
+OPEN_TRANSACTIONS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE state LIKE 'idle in transaction%' AND datname = current_database()",
+    "mysql": "SELECT count(*) FROM information_schema.innodb_trx",
+}
+
+
+@only(migrations=("alembic",))
+def test_cut_short(stressed: Project, database_url: str, variant: Variant) -> None:
+    """Whatever is answered 504 is not stored, what is 201 is; no connection, no turn, no transaction is lost."""
+    (stressed.path / "cut.py").write_text(CUT)
+    with serve(stressed, app="cut:app", DATABASE_URL=database_url, **POOL) as (client, log):
+        stored: list[str] = []
+
+        async def load() -> Counter[int]:
+            statuses: Counter[int] = Counter()
+            async with asynchronous(client) as other:
+
+                async def one() -> None:
+                    name = uuid.uuid4().hex
+                    params = {"name": name, "seconds": "0.05"}
+                    headers = {"x-cut": f"{random.uniform(0.001, 0.8):.3f}"}
+                    response = await other.post("/stress/write", params=params, headers=headers)
+                    statuses[response.status_code] += 1
+                    if response.status_code == 201:
+                        stored.append(f"{name}@example.com")
+
+                for _ in range(4):
+                    async with anyio.create_task_group() as group:
+                        for _ in range(40):
+                            group.start_soon(one)
+            return statuses
+
+        statuses = anyio.run(load)
+        assert statuses.keys() == {201, 504}
+        wait_for(lambda: client.get("/stress/pool").json() == 0, 10)
+        if query := OPEN_TRANSACTIONS.get(variant.database):
+            wait_for(lambda: sql(database_url, query) == 0, 5)
+        assert sql(database_url, "SELECT count(*) FROM users") == len(stored)
+
+        async def go_on() -> Counter[int]:
+            async with asynchronous(client) as other:
+                return await send(other, 40, "GET", "/stress/two")
+
+        assert anyio.run(go_on) == {200: 40}
+        assert client.post("/stress/write", params={"name": "last", "seconds": 0}).status_code == 201
+        assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
