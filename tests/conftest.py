@@ -233,9 +233,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = set()
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            match = re.search(
-                r"::test_(\w+)\[(?:.*-)?((?:sqlite|postgresql|mysql)-\w+-(?:alembic|create_all))", report.nodeid
-            )
+            match = re.search(rf"::test_(\w+)\[(?:.*-)?({'|'.join(map(str, VARIANTS))})", report.nodeid)
             if match is None or (outcome == "passed" and report.when != "call"):
                 continue
             cells[match[2]][match[1]].add(outcome)

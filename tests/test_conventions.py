@@ -30,7 +30,11 @@ CHANGED = {
 def files_with(words: str, project: Path) -> set[str]:
     """Return the files in which words are found."""
     paths = (path for path in project.rglob("*") if path.is_file())
-    return {path.relative_to(project).as_posix() for path in paths if words in path.read_text(encoding="utf-8")}
+    return {
+        path.relative_to(project).as_posix()
+        for path in paths
+        if words in path.read_text(encoding="utf-8", errors="replace")
+    }
 
 
 @pytest.fixture
@@ -236,3 +240,29 @@ def test_parts(variant: Variant) -> None:
 def table_of(database: str) -> dict[str, object]:
     """Return what `cookiecutter.json` says of a database."""
     return json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_databases"][database]
+
+
+@pytest.mark.slow
+def test_checks_of_a_fork(tmp_path: Path) -> None:
+    """A fork named after Cookiecutter adds a license and a picture: only what has to be listed is asked for."""
+    ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "examples")
+    fork = Path(shutil.copytree(ROOT, tmp_path / "fork", ignore=ignored))
+    file = fork / "cookiecutter.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(json.dumps(CHANGED_NAME[0]), json.dumps(CHANGED_NAME[1])), encoding="utf-8")
+    project = fork / "{{cookiecutter.project_slug}}"
+    (project / "LICENSE").write_text("\n\n\n    Our License \n\n", encoding="utf-8")
+    checks = ["text", "copies", "files", "parts"]
+    expression = f"({' or '.join(checks)}) and (sqlite-async-alembic or copies)"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", expression]
+    command += ["tests/test_variants.py", "tests/test_conventions.py"]
+    execute(command, fork, clean_environment())
+    (project / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\xff")
+    (project / "app" / "ours.py").write_text('"""Ours."""\n', encoding="utf-8")
+    output = execute(command, fork, clean_environment(), status=1)
+    assert "app/ours.py has no tags: list it in _copy_without_render of cookiecutter.json" in output
+    assert "list these in COMMON or WITH of tests/test_variants.py" in output
+    assert "2 failed" in output
+
+
+CHANGED_NAME = ("cookiecutter-fastapi-sqlalchemy", "acme-cookiecutter")

@@ -13,7 +13,7 @@ from pytest_cookies.plugin import Cookies
 
 from tests import team
 from tests.conftest import NO_GIT_CONFIGURATION, Project, clean_environment, execute
-from tests.variants import ROOT, VARIANTS, Variant
+from tests.variants import CONTEXT, ROOT, VARIANTS, Variant
 
 pytestmark = pytest.mark.slow
 
@@ -85,10 +85,9 @@ def assert_same(service: Path, expected: Path) -> None:
 
 
 OPPOSITES = [
-    {"sqlite": "postgresql", "postgresql": "mysql", "mysql": "sqlite"},
-    {"async": "sync", "sync": "async"},
-    {"alembic": "create_all", "create_all": "alembic"},
+    dict(zip(choices, [*choices[1:], choices[0]], strict=True)) for choices in map(CONTEXT.get, vars(VARIANTS[0]))
 ]
+"""For each choice the next one."""
 
 
 def test_cruft(template: Path, variant: Variant, cookies_session: Cookies) -> None:
