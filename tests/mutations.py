@@ -119,7 +119,7 @@ CUTS = [
         DEPENDENCY, "session.flush()  # which refuses", "pass"),
     Cut(1, "postgresql-async-create_all", "test_reading_elsewhere",
         "app/database/engine.py", "if statement := dialect.refuse_writes(settings)", "if statement := None"),
-    Cut(1, "postgresql-sync-create_all", "test_changes_in_place", TRACKING, "@event.listens_for(Mapper"),
+    Cut(1, "postgresql-sync-create_all", "test_changes_in_place", TRACKING, "@event.listens_for("),
     Cut(1, "mysql-sync-create_all", "test_no_moment", MODEL, "value.utcoffset() is None", "False"),
     Cut(2, "postgresql-sync-create_all", "/test_more_clients_than_connections",
         DEPENDENCY, "await get_turns().take(", "print("),

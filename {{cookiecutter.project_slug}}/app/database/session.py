@@ -16,13 +16,13 @@ from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from sqlalchemy.orm import Session
 {% else %}
 from sqlalchemy.orm import Session, sessionmaker
 {% endif %}
 
 from app.database.engine import get_engine, get_read_engine
 from app.database.pool import ONLY_READS
+from app.models.tracking import TrackingSession
 
 {% if is_async %}
 ENDS = {"aclose", "close", "invalidate", "reset", "rollback"}
@@ -75,7 +75,7 @@ for name, method in vars(AsyncSession).items():
 {% if not is_async %}
 
 {% endif %}
-class ReadSession(Session):
+class ReadSession(TrackingSession):
     """A session that refuses to write."""
 
 
@@ -110,6 +110,9 @@ def get_session_factory() -> async_sessionmaker[AsyncSession]:
         get_engine(),
 {% if is_async %}
         class_=OneTaskSession,
+        sync_session_class=TrackingSession,
+{% else %}
+        class_=TrackingSession,
 {% endif %}
         **OPTIONS,
     )

@@ -1,133 +1,21 @@
-"""Changes in place: what is in a column may be a dict, a list or a set.
+"""Changes in place: the value of a column may be a dict, a list or a set.
 
-SQLAlchemy stores what is assigned, and does not see `row.meta["a"] = 2`: the client
-would be answered a value that is not stored. Here a row is told of such a change,
-at any depth, whichever type the column has.
+SQLAlchemy stores what is assigned, and does not see `row.meta["a"] = 2`: a client
+would be answered what is not stored. So a session remembers what such columns held,
+and compares when it flushes and when it commits.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
+import pickle
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.ext.mutable import MutableBase, MutableDict, MutableList, MutableSet
-from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.attributes import flag_modified, set_committed_value
+from sqlalchemy.orm import Mapper, Session, object_session
+from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.types import TypeEngine
 
-Tell = Callable[[], None]
-
-
-class Tracked:
-    """What tells of its changes; a copy of it, or a pickle, is a plain value."""
-
-    plain: type
-    tell: Tell
-
-    def changed(self) -> None:
-        """Do what SQLAlchemy asks for after each change."""
-        self.tell()
-
-    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        """Return what makes a copy."""
-        return self.plain, (self.plain(self),)
-
-
-class TrackedDict(Tracked, MutableDict[Any, Any]):
-    """A dict, and all that is in it."""
-
-    plain = dict
-
-    def __init__(self, values: Any, tell: Tell) -> None:
-        self.tell = tell
-        dict.update(self, {key: tracked(values[key], tell) for key in values})
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Put in a value."""
-        super().__setitem__(key, tracked(value, self.tell))
-
-    def setdefault(self, key: Any, default: Any = None) -> Any:
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def update(self, *values: Any, **more: Any) -> None:
-        super().update(TrackedDict(dict(*values, **more), self.tell))
-
-
-class TrackedList(Tracked, MutableList[Any]):
-    """A list, and all that is in it."""
-
-    plain = list
-
-    def __init__(self, values: Any, tell: Tell) -> None:
-        self.tell = tell
-        list.extend(self, [tracked(value, tell) for value in values])
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        """Put in a value, or those of a slice."""
-        value = list(value) if isinstance(index, slice) else value
-        super().__setitem__(index, tracked(value, self.tell))
-
-    def append(self, x: Any) -> None:
-        super().append(tracked(x, self.tell))
-
-    def extend(self, x: Iterable[Any]) -> None:
-        super().extend(TrackedList(x, self.tell))
-
-    def insert(self, i: Any, x: Any) -> None:
-        super().insert(i, tracked(x, self.tell))
-
-
-class TrackedSet(Tracked, MutableSet[Any]):
-    """A set; what is in it cannot change."""
-
-    plain = set
-
-    def __init__(self, values: Any, tell: Tell) -> None:
-        self.tell = tell
-        set.update(self, values)
-
-
-KINDS = (TrackedDict, TrackedList, TrackedSet)
-
-
-def tracked(value: Any, tell: Tell) -> Any:
-    """Return a copy that calls `tell` when it changes, or a value that never does.
-
-    Raises:
-        TypeError: It can change, but not tell.
-    """
-    for kind in KINDS:
-        if isinstance(value, kind.plain):
-            return kind(value, tell)
-    try:
-        hash(value)  # Python's sign of what does not change
-    except TypeError:
-        if not isinstance(value, MutableBase):
-            raise TypeError(
-                f"{type(value).__name__} can be changed in place, and nobody would "
-                "store it: make it immutable, as with @dataclass(frozen=True)"
-            ) from None
-    return value
-
-
-def track(model: type[Any], name: str) -> None:
-    """Have each row of a model told when the value of an attribute changes."""
-
-    def on_load(row: object, *_: object) -> None:
-        value = vars(row).get(name)
-        if value is not None and not isinstance(value, Tracked):
-            tell = partial(flag_modified, row, name)
-            set_committed_value(row, name, tracked(value, tell))
-
-    def on_set(row: object, value: Any, old: Any, _: object) -> Any:
-        tell = partial(flag_modified, row, name)
-        return value if value is old else tracked(value, tell)
-
-    for occasion in ("load", "refresh", "refresh_flush"):
-        event.listen(model, occasion, on_load)
-    event.listen(getattr(model, name), "set", on_set, retval=True)
+SEEN = "what columns held"
+"""Where a session keeps it: rows, each with its values as bytes."""
 
 
 def may_change(kind: TypeEngine[Any]) -> bool:
@@ -136,9 +24,53 @@ def may_change(kind: TypeEngine[Any]) -> bool:
     return kind.python_type in {list, object} or kind.__visit_name__ == "SET"
 
 
+def as_bytes(value: Any) -> bytes:
+    """Return what to compare: unlike `==`, it tells 1 from True."""
+    for kind in (dict, list, set):
+        if isinstance(value, kind):  # a MutableDict, say, which was a dict when read
+            value = kind(value)
+    return pickle.dumps(value)
+
+
 @event.listens_for(Mapper, "mapper_configured")
 def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
-    """Find the attributes of a model whose values may change in place."""
-    for attribute in mapper.column_attrs:
-        if may_change(attribute.columns[0].type):
-            track(model, attribute.key)
+    """Remember what the rows of a model hold, when they are read and written."""
+    columns = [one for one in mapper.column_attrs if may_change(one.columns[0].type)]
+    names = [column.key for column in columns]
+
+    def on_read(row: object, *_: object) -> None:
+        session = object_session(row)
+        if session is not None:
+            held = {name: as_bytes(vars(row).get(name)) for name in names}
+            session.info.setdefault(SEEN, {})[id(row)] = row, held
+
+    def on_write(_: object, __: object, row: object) -> None:
+        on_read(row)
+
+    if names:
+        for occasion in ("load", "refresh", "refresh_flush"):
+            event.listen(model, occasion, on_read)
+        for occasion in ("after_insert", "after_update"):
+            event.listen(model, occasion, on_write)
+
+
+class TrackingSession(Session):
+    """A session that sees what has changed in place, whenever it looks for changes."""
+
+    @property
+    def dirty(self) -> Any:
+        note_changes(self)
+        return super().dirty
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        note_changes(self)
+        super().flush(objects)
+
+
+@event.listens_for(TrackingSession, "before_commit")
+def note_changes(session: Session) -> None:
+    """Compare what rows hold with what they held when they were read or written."""
+    for row, held in session.info.get(SEEN, {}).values():
+        for name, value in held.items():
+            if name in vars(row) and as_bytes(vars(row)[name]) != value:
+                flag_modified(row, name)
