@@ -13,9 +13,18 @@ Place = tuple[str | int, ...]
 
 async def find_fields(request: Request) -> dict[str, list[Place]]:
     """Return where a request has what, by the names that the code has for it."""
-    route = request.scope.get("route")
-    if not isinstance(route, APIRoute):
-        return {}
+    # An error that is raised again is handled again, outside of the route. There, the
+    # request does not know that its body was read, and would wait for it for ever.
+    if "sent_fields" not in request.scope:
+        route = request.scope.get("route")
+        found = await search(request, route) if isinstance(route, APIRoute) else {}
+        request.scope["sent_fields"] = found
+    fields: dict[str, list[Place]] = request.scope["sent_fields"]
+    return fields
+
+
+async def search(request: Request, route: APIRoute) -> dict[str, list[Place]]:
+    """Look through what a request has sent to a route."""
     found: dict[str, list[Place]] = {}
     spelled: dict[Any, str] = {}
     for field in get_flat_params(route.dependant):
