@@ -9,7 +9,8 @@ import threading
 class Proxy:
     """Forwards connections to a server; `close` breaks them all and refuses new ones, `open` accepts again.
 
-    While `flowing` is cleared, connections stay open, new ones are accepted, and nothing comes through.
+    While `flowing` is cleared, connections stay open, new ones are accepted, and nothing comes through. While `cutting`
+    is set, a connection breaks as soon as the server has answered, and the answer is lost.
     """
 
     def __init__(self, url: str) -> None:
@@ -24,6 +25,7 @@ class Proxy:
         self.listener: socket.socket | None = None
         self.flowing = threading.Event()
         self.flowing.set()
+        self.cutting = threading.Event()
         self.sockets: list[socket.socket] = []
 
     def open(self) -> None:
@@ -60,6 +62,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self.flowing.wait()
+                if self.cutting.is_set() and source.getpeername() == self.target:
+                    break
                 sink.sendall(data)
         for end in (source, sink):
             with contextlib.suppress(OSError):

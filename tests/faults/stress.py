@@ -37,6 +37,7 @@ from app.models.user import User
     return 1
 
 
+@app.put("/stress/write", status_code=201)
 @app.post("/stress/write", status_code=201)
 {async_}def write(session: DatabaseSession, name: str, seconds: float = 1) -> None:
     session.add(User(email=f"{{name}}@example.com", name=name, is_active=True))

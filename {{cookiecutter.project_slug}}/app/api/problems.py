@@ -24,6 +24,7 @@ from starlette.routing import compile_path
 
 from app.api.request_fields import find_fields
 from app.database.dialects import Fault, Kind, Violation, describe, dialect_of
+from app.database.pool import UnknownOutcomeError
 from app.logs import request_id
 from app.settings import get_settings
 
@@ -34,6 +35,9 @@ COMPONENT = "#/components/schemas/{model}"
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
 """Fields that one answer blames: a request could have any number of them."""
+
+IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}
+"""Methods of requests that do no more when they are repeated (RFC 9110, 9.2.2)."""
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds after which a client may try again."""
@@ -138,6 +142,18 @@ class ProblemResponse(JSONResponse):
         content = to_jsonable_python(content, inf_nan_mode="null")
         # The name of an unknown field may be text that UTF-8 cannot express.
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")
+
+
+class OutcomeUnknownError(ProblemError):
+    """Nobody knows whether the request was done."""
+
+    status = 503
+    type = "/problems/outcome-unknown"
+    title = "The outcome is unknown"
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        detail = "It may have been done, or not: look before you repeat it."
+        super().__init__(detail, headers=headers)
 
 
 def phrase(code: int) -> str:
@@ -273,6 +289,10 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         return problem(request, status.HTTP_409_CONFLICT, detail)
     if isinstance(error, PoolTimeoutError):
         return unavailable(request, "Too many requests are waiting for the database.")
+    if isinstance(error, UnknownOutcomeError):
+        logger.warning("Database: COMMIT: %s", error)
+        again = RETRY_AFTER if request.method in IDEMPOTENT else None
+        return await on_http_exception(request, OutcomeUnknownError(headers=again))
     if not isinstance(error, DBAPIError):
         raise error
     dialect = dialect_of(get_settings().database_url)

@@ -8,11 +8,22 @@ from contextlib import suppress
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from sqlalchemy import {{ "AsyncAdaptedQueuePool, " if cookiecutter.engine == "async" }}Engine, ExceptionContext{{ ", QueuePool" if cookiecutter.engine == "sync" }}, event
-from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError
+from sqlalchemy import (
+{% if cookiecutter.engine == "async" %}
+    AsyncAdaptedQueuePool,
+{% endif %}
+    Connection,
+    Engine,
+    ExceptionContext,
+{% if cookiecutter.engine == "sync" %}
+    QueuePool,
+{% endif %}
+    event,
+)
+from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.database.dialects import Dialect
+from app.database.dialects import Dialect, describe
 
 ONLY_READS = "a DatabaseReadSession only reads: take a DatabaseSession to write"
 
@@ -102,6 +113,33 @@ def replace_broken_connections(engine: Engine) -> None:
             raise InvalidatePoolError
 
 
+class UnknownOutcomeError(SQLAlchemyError):
+    """COMMIT was sent, and the connection has broken: it may have been done."""
+
+
+def report_unknown_outcomes(engine: Engine, dialect: Dialect) -> None:
+    """Raise an error of its own when nobody knows whether COMMIT was done."""
+
+    @event.listens_for(engine, "commit")
+    def begin(connection: Connection) -> None:
+        connection.info["commits"] = True
+
+    @event.listens_for(engine, "rollback")
+    def end(connection: Connection) -> None:
+        connection.info.pop("commits", None)
+
+    @event.listens_for(engine, "handle_error")
+    def report(context: ExceptionContext) -> UnknownOutcomeError | None:
+        error = context.original_exception
+        if context.statement is not None or not isinstance(error, Exception):
+            return None
+        if context.connection is None or not context.is_disconnect:
+            return None
+        commits = "commits" in context.connection.info
+        known = dialect.code(error) in dialect.ended
+        return UnknownOutcomeError(describe(error)) if commits and not known else None
+
+
 def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
     """Close a connection that may not be as it was, instead of lending it again.
 
@@ -117,6 +155,26 @@ def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
     def close(connection: Any, record: ConnectionPoolEntry) -> None:
         if "changed" in record.info:
             record.invalidate()
+
+
+def close_read_only_connections(engine: Engine, dialect: Dialect) -> None:
+    """Keep no connection from a time in which the server only reads, as a standby.
+
+    It would be in the way of those who write when that time is over.
+    """
+
+    @event.listens_for(engine, "connect")
+    def note(connection: Any, record: ConnectionPoolEntry) -> None:
+        if dialect.opened_read_only(record.driver_connection):
+            record.info["changed"] = True
+
+    @event.listens_for(engine, "handle_error")
+    def close(context: ExceptionContext) -> None:
+        if dialect.code(context.original_exception) not in dialect.refusals:
+            return
+        context.is_disconnect = True
+        if context.connection is not None and "changed" in context.connection.info:
+            context.invalidate_pool_on_disconnect = False  # nor are others
 
 
 def execute_on_connect(engine: Engine, statement: str) -> None:

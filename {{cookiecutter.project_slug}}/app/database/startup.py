@@ -170,11 +170,11 @@ async def prepare_database(engine: AsyncEngine) -> str:
         return {{ run_sync("prepare_schema") }}
 
 
-async def verify_database(engine: AsyncEngine) -> None:
+async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     """Ask the database whether it works and has the schema of this code.
 
     Raises:
-        DatabaseNotReadyError: It has another schema.
+        DatabaseNotReadyError: It has another schema, or only reads though it `writes`.
         DBAPIError: It does not work.
     """
     # This only reads: it needs no transaction and, on SQLite, no lock.
@@ -182,6 +182,8 @@ async def verify_database(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
         difference = {{ run_sync("verify_schema") }}
+        if writes and not difference:
+            difference = {{ run_sync("dialect_of(engine.url).why_read_only") }}
     if difference:
         raise DatabaseNotReadyError(difference)
 

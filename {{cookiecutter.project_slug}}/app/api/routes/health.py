@@ -48,9 +48,11 @@ class Probe:
 {{ "async " if is_async }}def find_fault() -> str | None:
     """Return what is wrong with the database, or None."""
     try:
-        for url in get_settings().database_urls:
+        settings = get_settings()
+        for url in settings.database_urls:
             with one_line_errors(url):
-                {{ "await " if is_async }}verify_database(get_probe_engine(url))
+                writes = url == settings.database_url
+                {{ "await " if is_async }}verify_database(get_probe_engine(url), writes=writes)
     except DatabaseNotReadyError as error:
         return str(error)
     return None

@@ -131,6 +131,9 @@ class Dialect(ABC):
     faults: ClassVar[Mapping[Code, Fault]]
     """By the server's error codes, or by the first two characters of one."""
 
+    ended: ClassVar[frozenset[Code]] = frozenset()
+    """Codes of a connection that was ended before COMMIT has reached the server."""
+
     traces: ClassVar[tuple[str, ...]] = ()
     """What changes a connection, though the statement begins as a plain one."""
 
@@ -177,6 +180,15 @@ class Dialect(ABC):
             return False
         text = statement.lower()
         return not any(trace in text for trace in self.traces)
+
+    def opened_read_only(self, connection: Any) -> bool:
+        """Tell whether a new connection of the driver only reads, without asking."""
+        del connection
+        return False
+
+    @abstractmethod
+    def why_read_only(self, connection: Connection) -> str | None:
+        """Return why nothing can be written, or None; the server may raise it, too."""
 
     def in_memory(self, url: URL) -> bool:
         """Tell whether the database lives in one connection, and ends with it."""
