@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from sqlalchemy import {{ "Engine, " if not is_async }}text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InvalidRequestError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
@@ -112,7 +112,7 @@ async def test_reading_elsewhere(
     assert reader.url == empty_engine.url != get_settings().database_url
     async with reader.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM users")) == 0
-        with pytest.raises(DBAPIError):
+        with pytest.raises(InvalidRequestError):
             await connection.execute(text("DELETE FROM users"))
     await reader.dispose()
 
