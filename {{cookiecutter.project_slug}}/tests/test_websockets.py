@@ -19,11 +19,13 @@ def talker() -> TestClient:
 
     @app.websocket("/write")
     async def write(socket: WebSocket, session: DatabaseSession) -> None:
-        del socket, session
+        del session
+        await socket.accept()
 
     @app.websocket("/read")
     async def read(socket: WebSocket, session: DatabaseReadSession) -> None:
-        del socket, session
+        del session
+        await socket.accept()
 
     @app.websocket("/fail/{code}")
     async def fail(socket: WebSocket, code: int) -> None:
