@@ -38,7 +38,7 @@ class Cents(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value) / 100
 
 
-class Status(enum.Enum):
+class Progress(enum.Enum):
     """How far an order is."""
 
     NEW = "new"
@@ -65,7 +65,7 @@ class Order(Entity):
 
     product_id: Mapped[int] = mapped_column(ForeignKey("products.id"), index=True)
     total: Mapped[Decimal] = mapped_column(Cents)
-    status: Mapped[Status] = mapped_column(Enum(Status))
+    status: Mapped[Progress] = mapped_column(Enum(Progress))
     note: Mapped[str | None] = mapped_column(String(20))
 '''
 MODELS = "app/models/shop.py"
@@ -138,10 +138,10 @@ CODES = (
     """,
 )
 MEMBER = {
-    "postgresql": """op.execute("ALTER TYPE status ADD VALUE 'RETURNED'")""",
+    "postgresql": """op.execute("ALTER TYPE progress ADD VALUE 'RETURNED'")""",
     "mysql": """
         with op.batch_alter_table("order") as batch:
-            kind = sa.Enum("NEW", "PAID", "RETURNED", name="status")
+            kind = sa.Enum("NEW", "PAID", "RETURNED", name="progress")
             batch.alter_column("status", type_=kind, existing_nullable=False)
     """,
 }
@@ -202,6 +202,7 @@ class Life:
             assert old in text, old
             text = text.replace(old, new)
         path.write_text(text)
+        self.run("ruff", "format", "--quiet", name)
 
     def generate(self, name: str, *changes: tuple[str, str]) -> None:
         """Let Alembic write a migration, and correct it."""
@@ -216,7 +217,6 @@ class Life:
         lines = {f'"""{words}."""\n': textwrap.indent(textwrap.dedent(body), "    ") for words, body in bodies}
         changes = [(old, old + new.rstrip() + "\n") for old, new in lines.items()]
         self.edit(self.find(name), ("\nrevision = ", f"\n{imports}\nrevision = "), *changes)
-        self.run("ruff", "format", self.find(name))
         self.run("ruff", "check", "--fix", self.find(name))
 
     def find(self, name: str) -> str:
@@ -244,7 +244,7 @@ def begin(life: Life) -> None:
     """Add tables that refer to others and to themselves, one with a reserved name; a type of the team's own."""
     (life.project.path / MODELS).write_text(SHOP)
     life.run("ruff", "format", MODELS)
-    drop_type = '\n    op.execute("DROP TYPE status")' if life.database == "postgresql" else ""
+    drop_type = '\n    op.execute("DROP TYPE progress")' if life.database == "postgresql" else ""
     life.generate("shop", ('op.drop_table("order")', f'op.drop_table("order"){drop_type}'))
     life.prepare()
     for statement in FILL:
