@@ -131,8 +131,8 @@ def create(connection: Connection, tables: list[Table]) -> None:
 
 def remove(connection: Connection, tables: list[Table]) -> None:
     """Drop the tables; they are no longer part of the schema."""
-    Base.metadata.drop_all(connection, tables)
     for table in reversed(tables):
+        table.drop(connection)  # drop_all would drop the types of others, too
         Base.metadata.remove(table)
 
 
