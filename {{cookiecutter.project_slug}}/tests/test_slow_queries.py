@@ -70,5 +70,6 @@ def test_off(limit: float) -> None:
     """Nobody listens to statements unless somebody has asked."""
     settings = get_settings().model_copy(update={"database_slow_query": limit})
     engine = build_engine(settings){{ ".sync_engine" if is_async }}
+    assert bool(engine.dispatch.before_cursor_execute) == bool(limit)
     assert bool(engine.dispatch.after_cursor_execute) == bool(limit)
 {% endcall %}

@@ -52,12 +52,12 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     options["connect_args"] = dialect.connect_args(settings)
     engine = create_async_engine(settings.database_url, **options)
     dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
-    if dialect.has_server:
-        report_unknown_outcomes(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
     if not dialect.in_memory(settings.database_url):
         close_changed_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
         if "execution_options" not in options:  # it is there to write
             close_read_only_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
+            if dialect.has_server:
+                report_unknown_outcomes(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
     if settings.database_pool_pre_ping:
         replace_broken_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }})
     if settings.database_slow_query:

@@ -120,13 +120,13 @@ class UnknownOutcomeError(SQLAlchemyError):
 def report_unknown_outcomes(engine: Engine, dialect: Dialect) -> None:
     """Raise an error of its own when nobody knows whether COMMIT was done."""
 
-    @event.listens_for(engine, "commit")
-    def begin(connection: Connection) -> None:
-        connection.info["commits"] = True
-
-    @event.listens_for(engine, "rollback")
-    def end(connection: Connection) -> None:
+    @event.listens_for(engine, "begin")
+    def forget(connection: Connection) -> None:
         connection.info.pop("commits", None)
+
+    @event.listens_for(engine, "commit")
+    def note(connection: Connection) -> None:
+        connection.info["commits"] = True
 
     @event.listens_for(engine, "handle_error")
     def report(context: ExceptionContext) -> UnknownOutcomeError | None:
@@ -146,10 +146,12 @@ def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
     To ask, or to reset, each one would cost a round trip in each request.
     """
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def note(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+    # The event of connections, before_cursor_execute, would cost more in each request.
+    @event.listens_for(engine, "do_execute")
+    @event.listens_for(engine, "do_execute_no_params")
+    def note(cursor: Any, statement: str, *others: Any) -> None:
         if not dialect.leaves_no_trace(statement):
-            connection.info["changed"] = True
+            others[-1].root_connection.info["changed"] = True
 
     @event.listens_for(engine, "checkin")
     def close(connection: Any, record: ConnectionPoolEntry) -> None:
