@@ -108,7 +108,7 @@ def stray_names(folder):
         folders[:] = [name for name in folders if not any(fnmatchcase(name, pattern) for pattern in STRAY_NAMES)]
 
 
-TABLE = {"title", "max_overflow", "address", "async", "sync"}
+TABLE = {"title", "pool_size", "address", "async", "sync"}
 PARTS = {
     "database": [("app/database/dialects", "{}.py"), ("tests", "server.py")],
     "migrations": [("app/database", "schema.py")],

@@ -138,8 +138,6 @@ CUTS = [
     Cut(3, "postgresql-sync-alembic", "test_error", "app/main.py", "app.add_middleware(CloseOnError)"),
     Cut(3, "postgresql-async-alembic", "/test_two_loops", DEPENDENCY, "dispose(close=False)"),
     Cut(3, "sqlite-async-alembic", "test_one_session_at_a_time", DEPENDENCY, "refuse_second(kinds, kind)"),
-    Cut(3, "postgresql-async-alembic", "test_end", POOL, "self.close_spare(math.inf)", "break"),
-    Cut(3, "postgresql-sync-create_all", "test_overflow", POOL, "pool.close_spare(now - IDLE)", "pass"),
     Cut(4, "postgresql-async-create_all", "/test_outage", PG, "except OSError", "except ZeroDivisionError"),
     Cut(4, "mysql-sync-alembic", "/test_outage", PROBLEMS, "detail, headers=RETRY_AFTER", "detail"),
     Cut(4, "postgresql-async-alembic", "/test_killed_before_commit",

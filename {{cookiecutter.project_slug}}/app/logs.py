@@ -17,7 +17,11 @@ PASSWORDS = (
 )
 """In a URL: among its options, then before the last @, since one may hold an @."""
 
-ECHOES = ("sqlalchemy.engine.Engine", "app.database.pool.Pool")
+ECHOES = (
+    "sqlalchemy.engine.Engine",
+    "sqlalchemy.pool.impl.AsyncAdaptedQueuePool",
+    "sqlalchemy.pool.impl.QueuePool",
+)
 """For DATABASE_ECHO, SQLAlchemy adds a handler to each that has none."""
 
 
@@ -65,7 +69,7 @@ def configure_logging() -> None:
     # it is to debug, the values in statements; SQLAlchemy, that a pool was closed.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
     logging.getLogger("aiosqlite").setLevel(logging.INFO)
-    logging.getLogger("app.database.pool").setLevel(logging.WARNING)
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.WARNING)
     if logging.getLogger().handlers:
         return
     handler = logging.StreamHandler()

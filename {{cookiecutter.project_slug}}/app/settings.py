@@ -50,14 +50,14 @@ class Settings(BaseSettings):
         description="Where to read what is not about to be written: a replica.",
     )
     database_pool_size: int = Field(
-        default=5,
+        default={{ cookiecutter._databases[cookiecutter.database].pool_size }},
         ge=1,
         description="Connections that a process keeps open.",
     )
     database_max_overflow: int = Field(
-        default={{ cookiecutter._databases[cookiecutter.database].max_overflow }},
+        default=0,
         ge=0,
-        description="Connections it may open beyond those.",
+        description="Connections beyond those, which are opened for one use.",
     )
     database_pool_timeout: float = Field(
         default=30,

@@ -6,16 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 {% if cookiecutter.engine == "async" %}
-from sqlalchemy import URL
+from sqlalchemy import URL, AsyncAdaptedQueuePool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 {% else %}
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, QueuePool, create_engine
 {% endif %}
 from sqlalchemy.pool import NullPool
 
 from app.database.dialects import dialect_of
 from app.database.pool import (
-    Pool,
     close_changed_connections,
     close_read_only_connections,
     execute_on_connect,
@@ -33,7 +32,7 @@ PROBE_TIMEOUT = 2
 def get_engine_options(settings: Settings) -> dict[str, Any]:
     """Return the pool and debug options of the engine."""
     options = dialect_of(settings.database_url).engine_options(settings)
-    return options | {"poolclass": Pool}
+    return options | {"poolclass": {{ "AsyncAdaptedQueuePool" if cookiecutter.engine == "async" else "QueuePool" }}}
 
 
 def get_capacity() -> int:

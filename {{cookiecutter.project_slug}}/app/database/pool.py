@@ -1,25 +1,9 @@
-{% set pool = "AsyncAdaptedQueuePool" if cookiecutter.engine == "async" else "QueuePool" %}
 """What happens to connections beside the requests that use them."""
 
-import math
 import time
-from collections import deque
-from contextlib import suppress
-from typing import Any, ClassVar
-from weakref import WeakSet
+from typing import Any
 
-from sqlalchemy import (
-{% if cookiecutter.engine == "async" %}
-    AsyncAdaptedQueuePool,
-{% endif %}
-    Connection,
-    Engine,
-    ExceptionContext,
-{% if cookiecutter.engine == "sync" %}
-    QueuePool,
-{% endif %}
-    event,
-)
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -28,64 +12,7 @@ from app.database.dialects import Dialect, describe
 ONLY_READS = "a DatabaseReadSession only reads: take a DatabaseSession to write"
 
 IDLE = 1
-"""Seconds without use after which a connection of the overflow is closed, and any
-other one is tested before it is lent."""
-
-
-class Pool({{ pool }}):
-    """A pool that closes a connection of its overflow when it has been idle.
-
-    SQLAlchemy's closes one as soon as it is given back, even if the next request
-    will open another: under load, a service would do little else. Here, each use of
-    a connection, of any pool, closes one that has been idle.
-    """
-
-    everyone: ClassVar[WeakSet["Pool"]] = WeakSet()
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.spare: deque[tuple[float, ConnectionPoolEntry]] = deque()
-        self.everyone.add(self)
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        if self.spare and self._pool.empty():
-            with suppress(IndexError):  # another thread was faster
-                return self.spare.pop()[1]
-        return super()._do_get()
-
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        now = time.monotonic()
-        if self._pool.full():
-            self.spare.append((now, record))
-        else:
-            super()._do_return_conn(record)
-        for pool in list(self.everyone):
-            if pool.spare:
-                pool.close_spare(now - IDLE)
-
-    def close_spare(self, latest: float) -> None:
-        """Close a connection of the overflow that was not used after `latest`."""
-        with suppress(IndexError):  # another thread was faster
-            if self.spare[0][0] < latest:
-                _, record = self.spare.popleft()
-                try:
-                    record.invalidate()  # unlike close(), never waits for long
-                finally:
-                    self._dec_overflow()
-
-    def dispose(self) -> None:
-        """Close all connections that are not in use."""
-        while self.spare:
-            self.close_spare(math.inf)
-        super().dispose()
-
-    def checkedin(self) -> int:
-        """Return how many connections are open and not in use."""
-        return super().checkedin() + len(self.spare)
-
-    def checkedout(self) -> int:
-        """Return how many connections are in use."""
-        return super().checkedout() - len(self.spare)
+"""Seconds without use after which a connection is tested before it is lent."""
 
 
 def replace_broken_connections(engine: Engine) -> None:
