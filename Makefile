@@ -9,7 +9,7 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-COMMANDS := new-project examples test test-all test-faults test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
+COMMANDS := new-project examples test test-all test-life test-faults test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
 .PHONY: $(COMMANDS)
 ifneq ($(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)),)
 $(error $(filter-out $(COMMANDS),$(MAKECMDGOALS)): there is no such command; an answer is NAME=VALUE: database=postgresql)
@@ -37,7 +37,11 @@ test: .venv/.test  ## generate every variant and verify it; REQUIRE_SERVERS=1: a
 
 test-all: .venv/.test  ## the same, on each Python, and what teams need: updates, forks, hooks, installations
 	@$(BIN)/python -m tests.variants
-	$(BIN)/python -m pytest -m "not faults"
+	$(BIN)/python -m pytest -m "not faults and not life"
+
+test-life: .venv/.test  ## change the schema of a service again and again, in every variant with migrations
+	@$(BIN)/python -m tests.variants
+	$(BIN)/python -m pytest tests/test_life.py
 
 test-faults: .venv/.test  ## put every variant under load, faults and races
 	@$(BIN)/python -m tests.variants

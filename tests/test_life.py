@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, only, serve
+from tests.conftest import Project, serve
 from tests.databases import sql
 from tests.test_variants import server_of
+from tests.variants import VARIANTS
 
 pytestmark = pytest.mark.slow
 
@@ -336,7 +337,15 @@ def spread(life: Life) -> None:
     life.settle()
 
 
-@only(migrations=("alembic",))
+def lives() -> pytest.MarkDecorator:
+    """Return the mark of a test for all variants with migrations, of which `make test-all` runs three."""
+    chosen = [variant for variant in VARIANTS if variant.migrations == "alembic"]
+    others = ("sqlite-sync-alembic", "postgresql-async-alembic", "mysql-sync-alembic")
+    marked = [pytest.param(v, id=str(v), marks=[pytest.mark.life] * (str(v) in others)) for v in chosen]
+    return pytest.mark.parametrize("variant", marked, indirect=True)
+
+
+@lives()
 def test_life(project: Project, tmp_path: Path, database_url: str) -> None:
     """After each change of the schema, rows, tests and tools are as they should be."""
     path = Path(shutil.copytree(project.path, tmp_path / project.path.name))
