@@ -64,6 +64,7 @@ def app() -> FastAPI:
     """Return the service, with a few routes that fail in ways of interest."""
     app = create_app()
     app.include_router(faults.router)
+    app.add_exception_handler(faults.TiredError, faults.on_tired)
     return app
 
 

@@ -11,6 +11,7 @@ from asyncio import Event
 {% endif %}
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 {% if cookiecutter.engine == "sync" %}
 from threading import Event
@@ -18,11 +19,11 @@ from threading import Event
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, StatementError
 
-from app.api.problems import ProblemError, problems
+from app.api.problems import ProblemError, problem, problems
 from app.dependencies.database import (
     DatabaseReadSession,
     DatabaseSession,
@@ -55,6 +56,16 @@ class ClosedError(ProblemError):
     type = "/problems/closed"
 
 
+class TiredError(Exception):
+    """What a team's own handler answers, which is no coroutine."""
+
+
+def on_tired(request: Request, error: Exception) -> Response:
+    """Answer it."""
+    del error
+    return problem(request, 418, "I am tired.")
+
+
 REFUSALS: dict[str, Callable[[], Exception]] = {
     "own": lambda: OutOfStockError("Only 2 are left.", available=Decimal("2.50")),
     "dict": lambda: HTTPException(409, {"code": "shipped", "status": "shipped"}),
@@ -63,6 +74,7 @@ REFUSALS: dict[str, Callable[[], Exception]] = {
     "unknown": lambda: HTTPException(499),
     "no-body": lambda: HTTPException(304, headers={"ETag": '"1"'}),
     "group": lambda: ExceptionGroup("", [HTTPException(404), group()]),
+    "group-of-own": lambda: ExceptionGroup("", [TiredError()]),
     "group-with-fault": lambda: ExceptionGroup("", [HTTPException(404), KeyError()]),
 }
 """By a name: what a route raises."""
@@ -187,6 +199,16 @@ async def fail_in_a_savepoint(session: DatabaseSession) -> None:
     async with session.begin_nested():
         session.add(user("savepoint"))
         await session.flush()
+
+
+@router.post("/not-sent", status_code=201)
+async def go_on_after_a_wrong_value(session: DatabaseSession) -> None:
+    """Store a user, and go on when a statement could not be sent."""
+    session.add(user("not-sent"))
+    await session.flush()
+    naive = datetime(2000, 1, 1)  # noqa: DTZ001
+    with suppress(StatementError):
+        await session.scalars(select(User).where(User.created_at > naive))
 
 
 @router.post("/savepoint", status_code=201)

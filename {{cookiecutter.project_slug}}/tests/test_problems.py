@@ -72,6 +72,7 @@ async def test_failure_is_in_the_log(
         ("surrogate", {"status": 404, "detail": "There is no ?."}),
         ("unknown", {"status": 499, "title": "Error"}),
         ("group", {"status": 423, "detail": "locked"}),
+        ("group-of-own", {"status": 418}),
         ("group-with-fault", {"status": 500}),
     ],
 )

@@ -4,7 +4,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import ARRAY, JSON, {{ "Engine, " if cookiecutter.engine == "sync" }}PickleType, String, TypeDecorator
@@ -44,6 +46,48 @@ class Point:
     x: int = 0
 
 
+class Address:
+    """What keeps what it has computed, when it is read."""
+
+    def __init__(self, text: str = "a@b") -> None:
+        self.text = text
+
+    @cached_property
+    def domain(self) -> str:
+        """Return a part of it."""
+        return self.text.partition("@")[2]
+
+
+class Addresses(TypeDecorator[Address]):
+    """A team's own type, in a column of text."""
+
+    impl = String(100)
+    cache_ok = True
+
+    def process_bind_param(self, value: Address | None, _: object) -> str | None:
+        """Return the text."""
+        return value.text if value else None
+
+    def process_result_value(self, value: str | None, _: object) -> Address | None:
+        """Make a value of the text."""
+        return Address(value) if value else None
+
+
+class Secret(TypeDecorator[str]):
+    """Text that looks different each time that it is stored."""
+
+    impl = String(100)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: object) -> str:
+        """Hide the text."""
+        return f"{value} {uuid4()}"
+
+    def process_result_value(self, value: str | None, _: object) -> str:
+        """Find it again."""
+        return (value or "").split(" ")[0]
+
+
 class OwnBase(DeclarativeBase):
     """The base of a model that no other test sees."""
 
@@ -58,6 +102,8 @@ class Thing(OwnBase):
     more: Mapped[Any] = mapped_column(MutableDict.as_mutable(JSON()), default=dict)
     words: Mapped[list[str]] = mapped_column(Words, default=list)
     pickled: Mapped[Any] = mapped_column(PickleType, default=Point)
+    address: Mapped[Address] = mapped_column(Addresses, default=Address)
+    secret: Mapped[str] = mapped_column(Secret, default="")
 
 
 CHANGES: list[Callable[[Thing], object]] = [
@@ -69,6 +115,7 @@ CHANGES: list[Callable[[Thing], object]] = [
     lambda thing: thing.more["d"].update(e=3),
     lambda thing: thing.words.append("one"),
     lambda thing: setattr(thing.pickled, "x", 4),
+    lambda thing: setattr(thing.address, "text", "c@d"),
     lambda thing: setattr(thing, "data", {"f": {}}),
     lambda thing: thing.data["f"].update(g=5),
 ]
@@ -76,7 +123,8 @@ CHANGES: list[Callable[[Thing], object]] = [
 
 def values_of(thing: Thing) -> str:
     """Return what a row shows; unlike `==`, this tells 1 from true."""
-    return repr((thing.data, thing.more, thing.words, thing.pickled))
+    own = thing.words, thing.pickled, thing.address.text
+    return repr((thing.data, thing.more, *own))
 
 
 @pytest.fixture
@@ -135,6 +183,7 @@ async def test_reading_session_refuses_changes(empty_engine: AsyncEngine) -> Non
     """What would be answered and not stored is refused."""
     async with get_read_session_factory()(bind=empty_engine) as session:
         thing = await session.get_one(Thing, 1)
+        assert thing.address.domain == "b"  # which it keeps, and nobody stores
         assert not session.dirty
         thing.data["a"] = 1
         assert session.dirty

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any, ClassVar, get_origin, get_type_hints
 
 from fastapi import FastAPI, Request, Response, status
@@ -247,7 +248,8 @@ async def on_exception_group(request: Request, error: Exception) -> Response:
         handler = next(known[kind] for kind in type(one).__mro__ if kind in known)
         if handler is on_unexpected_error:
             raise error
-        answers.append(await handler(request, one))
+        answer = handler(request, one)  # a team's need not be a coroutine
+        answers.append(await answer if isawaitable(answer) else answer)
     return max(answers, key=lambda answer: answer.status_code)
 
 

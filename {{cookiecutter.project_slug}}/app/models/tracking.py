@@ -9,13 +9,16 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.orm import Mapper, Session, object_session
+from sqlalchemy import ClauseElement, TypeDecorator, event
+from sqlalchemy.orm import Mapper, Session, object_mapper, object_session
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.types import TypeEngine
 
 SEEN = "what columns held"
 """Where a session keeps it: rows, each with its values as bytes."""
+
+UNCHANGED = TypeDecorator.process_bind_param
+"""What a type has that gives the database the value itself."""
 
 
 def may_change(kind: TypeEngine[Any]) -> bool:
@@ -32,6 +35,24 @@ def as_bytes(value: Any) -> bytes:
     return pickle.dumps(value)
 
 
+def look_at(row: object, name: str, session: Session) -> list[bytes]:
+    """Return a value as it is, and as its type would store it: nothing, if SQL does.
+
+    It has changed if both have. To read a value may change it, when it keeps what it
+    computes; to store it differs each time, when it is encrypted.
+    """
+    value = vars(row).get(name)
+    if value is None or isinstance(value, ClauseElement):
+        return []
+    mapper = object_mapper(row)
+    kind: Any = mapper.columns[name].type
+    own = getattr(type(kind), "process_bind_param", UNCHANGED)
+    if own is UNCHANGED:
+        return [as_bytes(value)]
+    dialect = session.get_bind(mapper).dialect
+    return [as_bytes(value), as_bytes(own(kind, value, dialect))]
+
+
 @event.listens_for(Mapper, "mapper_configured")
 def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
     """Remember what the rows of a model hold, when they are read and written."""
@@ -41,7 +62,7 @@ def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
     def on_read(row: object, *_: object) -> None:
         session = object_session(row)
         if session is not None:
-            held = {name: as_bytes(vars(row).get(name)) for name in names}
+            held = {name: look_at(row, name, session) for name in names}
             session.info.setdefault(SEEN, {})[id(row)] = row, held
 
     def on_write(_: object, __: object, row: object) -> None:
@@ -72,5 +93,7 @@ def note_changes(session: Session) -> None:
     """Compare what rows hold with what they held when they were read or written."""
     for row, held in session.info.get(SEEN, {}).values():
         for name, value in held.items():
-            if name in vars(row) and as_bytes(vars(row)[name]) != value:
+            seen = look_at(row, name, session)
+            pairs = zip(seen, value, strict=False)
+            if seen and all(now != then for now, then in pairs):
                 flag_modified(row, name)
