@@ -1,12 +1,13 @@
 """What a request leaves on its connection does not reach others, and does not hide what was lost."""
 
 import concurrent.futures
+import re
 import textwrap
 from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Project, only, serve
+from tests.conftest import SERVERS, Project, need_server, only, serve
 from tests.databases import sql
 from tests.faults.load import POOL
 from tests.variants import Variant
@@ -122,3 +123,38 @@ def test_deadlock(add_routes: Callable[[str], Project], database_url: str, varia
                 statuses = sorted(one.result().status_code for one in send)
             assert statuses == [201, 500]
             assert sql(database_url, "SELECT count(*) FROM users WHERE id > 2") == 2 * time
+
+
+LARGE = """
+from sqlalchemy import select, text
+from app.dependencies.database import DatabaseSession
+from app.main import app
+from app.models.user import User
+
+
+@app.get("/long/{number}")
+async def long(session: DatabaseSession, number: int) -> int:
+    return await session.scalar(text("SELECT length(:value)"), {"value": "x" * number})
+
+
+@app.get("/many/{number}")
+async def many(session: DatabaseSession, number: int) -> list[int]:
+    return list(await session.scalars(select(User.id).where(User.id.in_(range(number)))))
+"""
+REFUSALS = {"mysql": "see max_allowed_packet", "postgresql": "number of (parameters|query arguments)"}
+
+
+@only(database=SERVERS, migrations=("create_all",))
+def test_too_large(add_routes: Callable[[str], Project], database_url: str, variant: Variant) -> None:
+    """A statement that no server takes, however often it comes, is a fault of the service, and its log says why."""
+    paths = ["/many/70000"]
+    if variant.database == "mysql":
+        largest = sql(need_server("mysql"), "SELECT @@max_allowed_packet")
+        paths = [f"/long/{largest + 1000}", f"/long/{largest * 5 // 2}"]
+    with serve(add_routes(LARGE), app="extra:app", DATABASE_URL=database_url, **POOL) as (client, log):
+        for path in paths:
+            # Starlette raises what it has answered with 500, and uvicorn then closes the connection.
+            response = client.get(path, headers={"Connection": "close"})
+            assert (response.status_code, response.headers.get("Retry-After")) == (500, None)
+            assert client.get("/api/v1/users", headers={"Connection": "close"}).status_code == 200
+        assert re.search(REFUSALS[variant.database], log.read_text())
