@@ -58,6 +58,20 @@ LOOK, CHANGES = {
 }[get_settings().database_url.get_backend_name()]
 """What to look at, and statements that change it."""
 
+KEEP = [
+    "SELECT 1",
+    "SELECT ';' || '' -- and no more",
+{% if cookiecutter.database == "postgresql" %}
+    "LOCK TABLE users",
+    "NOTIFY tenant, 'ada'",
+    "SET LOCAL search_path TO public",
+    "SELECT set_config('app.tenant', 'ada', true)",
+{% elif cookiecutter.database == "mysql" %}
+    "SELECT 1 AS budget_lock",
+{% endif %}
+]
+"""Statements that leave a connection as it was."""
+
 
 async def look(engine: AsyncEngine) -> object:
     """Return what is set on the connection that is lent next."""
@@ -84,9 +98,9 @@ async def test_connections_are_kept(
 ) -> None:
     """A connection is tested before it is lent, and replaced only if it is broken."""
     monkeypatch.setattr(pool, "IDLE", 0)
-    for _ in range(3):
+    for statement in KEEP:
         async with empty_engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+            await connection.execute(text(statement))
     assert counts == {"connect": 1}
 
 

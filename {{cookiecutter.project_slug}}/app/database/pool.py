@@ -76,6 +76,7 @@ def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
     # The event of connections, before_cursor_execute, would cost more in each request.
     @event.listens_for(engine, "do_execute")
     @event.listens_for(engine, "do_execute_no_params")
+    @event.listens_for(engine, "do_executemany")
     def note(cursor: Any, statement: str, *others: Any) -> None:
         if not dialect.leaves_no_trace(statement):
             others[-1].root_connection.info["changed"] = True
