@@ -79,7 +79,7 @@ def refuse_silent_loss() -> None:
         for column in table.columns:
             if isinstance(column.type, DateTime):
                 raise ArgumentError(
-                    f"{column} would drop time zones, on some databases: write "
+                    f"{column} would take a time without its zone: write "
                     "Mapped[datetime] = mapped_column(), which is a Timestamp"
                 )
     for mapper in Base.registry.mappers:
