@@ -39,83 +39,46 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: DatabaseURL = Field(
         description="Where the database is. Percent-encode special characters in "
         "the password: `@` is `%40`, `/` is `%2F`, `:` is `%3A`, `%` is `%25`."
     )
-    database_read_url: DatabaseURL | None = Field(
-        default=None,
-        description="Where to read what is not about to be written: a replica.",
-    )
-    database_pool_size: int = Field(
-        default={{ cookiecutter._databases[cookiecutter.database].pool_size }},
-        ge=1,
-        description="Connections that a process keeps open.",
-    )
-    database_max_overflow: int = Field(
-        default=0,
-        ge=0,
-        description="Connections beyond those, which are opened for one use.",
-    )
-    database_pool_timeout: float = Field(
-        default=30,
-        ge=MILLISECOND,
-        le=DAY,
-        description="How long a request waits for a connection.",
-    )
-    database_pool_recycle: int = Field(
-        default=3600,
-        ge=-1,
-        description="Age at which one is replaced; -1: never.",
-    )
-    database_pool_pre_ping: bool = Field(
-        default=True,
-        description="Test a connection that was idle for a second before it is used.",
-    )
-    database_echo: bool = Field(default=False, description="Log every statement.")
-    database_echo_pool: bool = Field(
-        default=False,
-        description="Log what the pool does.",
-    )
-    database_hide_parameters: bool = Field(
-        default=True,
-        description="Leave values out of that log and of errors.",
-    )
-    database_slow_query: float = Field(
-        default=0,
-        ge=0,
-        le=DAY,
-        description="Log statements that take longer; 0: none.",
-    )
-    database_statement_timeout: float = Field(
-        default=15,
-        ge=MILLISECOND,
-        le=DAY,
-        description="How long one statement, or lock, may take.",
-    )
-    database_startup_timeout: float = Field(
-        default=30,
-        ge=0,
-        le=DAY,
-        description="How long startup waits for the server.",
-    )
-    database_prepare_on_startup: bool = Field(
-        default=False,
-        description="Create or upgrade the database at startup; false: only verify.",
-    )
-    log_format: Literal["text", "json"] = Field(
-        default="text", description="`json`: each line of the log is an object."
-    )
-    log_level: Annotated[Level, BeforeValidator(str.upper)] = Field(
-        default="INFO", description="Leave less important lines out of the log."
-    )
+    database_read_url: DatabaseURL | None = None
+    """Where to read what is not about to be written: a replica."""
+    database_pool_size: int = Field(default={{ cookiecutter._databases[cookiecutter.database].pool_size }}, ge=1)
+    """Connections that a process keeps open."""
+    database_max_overflow: int = Field(default=0, ge=0)
+    """Connections beyond those, which are opened for one use."""
+    database_pool_timeout: float = Field(default=30, ge=MILLISECOND, le=DAY)
+    """How long a request waits for a connection."""
+    database_pool_recycle: int = Field(default=3600, ge=-1)
+    """Age at which one is replaced; -1: never."""
+    database_pool_pre_ping: bool = True
+    """Test a connection that was idle for a second before it is used."""
+    database_echo: bool = False
+    """Log every statement."""
+    database_echo_pool: bool = False
+    """Log what the pool does."""
+    database_hide_parameters: bool = True
+    """Leave values out of that log and of errors."""
+    database_slow_query: float = Field(default=0, ge=0, le=DAY)
+    """Log statements that take longer; 0: none."""
+    database_statement_timeout: float = Field(default=15, ge=MILLISECOND, le=DAY)
+    """How long one statement, or lock, may take."""
+    database_startup_timeout: float = Field(default=30, ge=0, le=DAY)
+    """How long startup waits for the server."""
+    database_prepare_on_startup: bool = False
+    """Create or upgrade the database at startup; false: only verify."""
+    log_format: Literal["text", "json"] = "text"
+    """`json`: each line of the log is an object."""
+    log_level: Annotated[Level, BeforeValidator(str.upper)] = "INFO"
+    """Leave less important lines out of the log."""
 {% if cookiecutter.database == "postgresql" %}
-    database_pgbouncer: bool = Field(
-        default=False,
-        description="The URL is that of PgBouncer in transaction mode: see below.",
-    )
+    database_pgbouncer: bool = False
+    """The URL is that of PgBouncer in transaction mode: see below."""
 {% endif %}
 
     @property
