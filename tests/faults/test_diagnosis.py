@@ -24,7 +24,11 @@ CAST = {
     "sqlite": "SELECT no_such_function(name) FROM users",
 }
 READ = "import sqlalchemy as sa; raise KeyError(op.get_bind().scalar(sa.text('SELECT name FROM users')))"
-LEFT = {"mysql": "MySQL keeps what comes before", "postgresql": "nothing was changed", "sqlite": "nothing was changed"}
+LEFT = {
+    "mysql": "MySQL has kept what it did before that line",
+    "postgresql": "nothing was changed",
+    "sqlite": "nothing was changed",
+}
 
 
 def error_of(output: str) -> str:
