@@ -6,9 +6,10 @@ from collections import Counter
 
 import anyio
 import pytest
+from sqlalchemy import text
 
 from tests.conftest import Project, only, serve
-from tests.databases import sql
+from tests.databases import connect, sql
 from tests.faults.load import POOL, asynchronous, send, wait_for
 from tests.variants import Variant
 
@@ -87,7 +88,8 @@ def test_cut_short(stressed: Project, database_url: str, variant: Variant) -> No
         wait_for(lambda: client.get("/stress/pool").json() == 0, 10)
         if query := OPEN_TRANSACTIONS.get(variant.database):
             wait_for(lambda: sql(database_url, query) == 0, 5)
-        rows = {row[0] for row in sql(database_url, "SELECT email FROM users")}
+        with connect(database_url) as connection:
+            rows = set(connection.scalars(text("SELECT email FROM users")))
         assert stored <= rows <= stored | unknown
 
         async def go_on() -> Counter[int]:

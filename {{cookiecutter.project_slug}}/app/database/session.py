@@ -6,13 +6,10 @@
 {% if is_async %}
 import asyncio
 {% endif %}
-from functools import lru_cache{{ ", wraps" if is_async else "" }}
-{% if is_async %}
-from inspect import iscoroutinefunction
-{% endif %}
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import {{ "Connection, Engine, " if is_async }}event
 from sqlalchemy.exc import InvalidRequestError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -24,58 +21,28 @@ from app.database.engine import get_engine, get_read_engine
 from app.database.pool import ONLY_READS
 from app.models.tracking import TrackingSession
 
+
 {% if is_async %}
-ENDS = {"aclose", "close", "invalidate", "reset", "rollback"}
-"""Methods that wait for another task, instead of refusing."""
-
-
-class OneTaskSession(AsyncSession):
-    """A session that refuses to serve two tasks at once.
+class OneTaskSession(TrackingSession):
+    """A session that refuses to serve a second task.
 
     Drivers differ in what they make of it, from an error to a silent loss of rows.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.lock = asyncio.Lock()
-        self.user: asyncio.Task[Any] | None = None
+    user: asyncio.Task[Any] | None = None
 
-
-def one_at_a_time(name: str, method: Any) -> Any:
-    """Return a method of `AsyncSession` that raises while another one is under way.
-
-    What ends the transaction waits instead: when one task has failed, another one
-    may be in the middle of a statement.
-    """
-
-    @wraps(method)
-    async def guarded(self: OneTaskSession, *args: Any, **kwargs: Any) -> Any:
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        """Return where to send a statement: each one asks."""
         task = asyncio.current_task()
-        if self.user is task:  # one of these methods calls another
-            return await method(self, *args, **kwargs)
-        if self.lock.locked() and name not in ENDS:
-            what = "another task uses this session: give each task a session of its own"
-            raise InvalidRequestError(f"{name}() while {what}")
-        async with self.lock:
-            self.user = task
-            try:
-                return await method(self, *args, **kwargs)
-            finally:
-                self.user = None
-
-    return guarded
-
-
-for name, method in vars(AsyncSession).items():
-    if iscoroutinefunction(method) and not name.startswith("_"):
-        setattr(OneTaskSession, name, one_at_a_time(name, method))
+        self.user = self.user or task
+        if self.user is not task:
+            what = "give each task a session of its own: open_session()"
+            raise InvalidRequestError(f"another task uses this session: {what}")
+        return super().get_bind(*args, **kwargs)
 
 
 {% endif %}
-{% if not is_async %}
-
-{% endif %}
-class ReadSession(TrackingSession):
+class ReadSession({{ "OneTaskSession" if is_async else "TrackingSession" }}):
     """A session that refuses to write."""
 
 
@@ -108,12 +75,7 @@ def get_session_factory() -> async_sessionmaker[AsyncSession]:
     """
     return async_sessionmaker(
         get_engine(),
-{% if is_async %}
-        class_=OneTaskSession,
-        sync_session_class=TrackingSession,
-{% else %}
-        class_=TrackingSession,
-{% endif %}
+        {{ "sync_session_class=OneTaskSession" if is_async else "class_=TrackingSession" }},
         **OPTIONS,
     )
 
@@ -123,12 +85,7 @@ def get_read_session_factory() -> async_sessionmaker[AsyncSession]:
     """Return the factory of sessions that only read: a `DatabaseReadSession`."""
     return async_sessionmaker(
         get_read_engine(),
-{% if is_async %}
-        class_=OneTaskSession,
-        sync_session_class=ReadSession,
-{% else %}
-        class_=ReadSession,
-{% endif %}
+        {{ "sync_session_class=ReadSession" if is_async else "class_=ReadSession" }},
         **OPTIONS,
     )
 {% endcall %}

@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator{{ ", Iterator" if not is_async }}
-from contextlib import asynccontextmanager, {{ "closing, contextmanager, " if not is_async }}suppress
+from contextlib import {{ "AbstractAsyncContextManager, asynccontextmanager, " if is_async else "closing, contextmanager, " }}suppress
 {% if not is_async %}
 from contextvars import ContextVar
 {% endif %}
@@ -135,20 +135,24 @@ def refuse_second(kinds: set[str], kind: str) -> None:
         raise InvalidRequestError(f"there is a session to {kind} already: {what}")
 
 
-@asynccontextmanager
-async def turn(kind: str) -> AsyncIterator[None]:
-    """Hold a turn: one for all, a session to write and one to read."""
+async def begin_turn(kind: str) -> set[str]:
+    """Wait for a turn: one for all, a session to write and one to read.
+
+    Returns the kinds of sessions that share it, for the end.
+    """
     kinds = open_here()
     refuse_second(kinds, kind)
-    if is_first := not kinds:
+    if not kinds:
         await get_turns().take(get_settings().database_pool_timeout)
     kinds.add(kind)
-    try:
-        yield
-    finally:
-        kinds.remove(kind)
-        if is_first:
-            get_turns().free.release()
+    return kinds
+
+
+def end_turn(kinds: set[str], kind: str) -> None:
+    """Give the turn back with the last of the sessions."""
+    kinds.remove(kind)
+    if not kinds:
+        get_turns().free.release()
 
 
 {% if is_async %}
@@ -172,43 +176,6 @@ async def roll_back(session: AsyncSession) -> None:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
     task.result()
-
-
-@asynccontextmanager
-async def open_session() -> AsyncIterator[AsyncSession]:
-    """Open a session for what no request waits for; commit at the end.
-
-    Any exception, an `HTTPException` too, rolls everything back. The rollback also
-    serves a COMMIT that failed: SQLite would keep that transaction open and hand
-    it to whoever is next.
-    """
-    async with turn("write"):
-        session = get_session_factory()()
-        try:
-            yield session
-            await commit(session)
-        except BaseException:
-            await roll_back(session)
-            raise
-        finally:
-            await session.close()
-
-
-@asynccontextmanager
-async def open_read_session() -> AsyncIterator[AsyncSession]:
-    """Open a session that only reads: each statement by itself.
-
-    Raises:
-        InvalidRequestError: There is something to write.
-    """
-    async with turn("read"):
-        session = get_read_session_factory()()
-        try:
-            yield session
-            if session.new or session.dirty or session.deleted:
-                await session.flush()  # which refuses
-        finally:
-            await session.close()
 {% else %}
 async def take_for_thread() -> None:
     """Wait for a turn; meanwhile, those that have one may use one more thread."""
@@ -272,22 +239,13 @@ def open_session() -> Iterator[Session]:
             session.close()
 
 
-def refuse_changes(session: Session) -> None:
-    """Refuse what a session that only reads would lose.
-
-    Raises:
-        InvalidRequestError: There is something to write.
-    """
-    if session.new or session.dirty or session.deleted:
-        session.flush()  # which refuses
-
-
 @contextmanager
 def open_read_session() -> Iterator[Session]:
     """Open a session that only reads, in a thread: each statement by itself."""
     with turn_in_thread("read"), closing(get_read_session_factory()()) as session:
         yield session
-        refuse_changes(session)
+        if session.new or session.dirty or session.deleted:
+            session.flush()  # which refuses
 {% endif %}
 {% if not is_async %}
 
@@ -359,35 +317,37 @@ async def get_database_session(
 ) -> AsyncIterator[{{ session }}]:
     """Give a request its session; commit when the route returns.
 
-    Any exception, an `HTTPException` too, rolls everything back.
+    Any exception, an `HTTPException` too, rolls everything back. The rollback also
+    serves a COMMIT that failed: SQLite would keep that transaction open and hand
+    it to whoever is next.
     """
     refuse_websocket(connection)
-{% if is_async %}
-    async with open_session() as session:
+    kinds = await begin_turn("write")
+    session = get_session_factory()()
+    try:
 {% if cookiecutter.database == "sqlite" %}
         if connection.scope.get("method") == "GET":  # it reads: let others write
             options = {"sqlite_begin": "DEFERRED"}
-            await session.connection(execution_options=options)
+            {{ "await session.connection(execution_options=options)" if is_async else "await run_in_threadpool(session.connection, None, options)" }}
 {% endif %}
         yield session
+{% if is_async %}
+        await commit(session)
+    except BaseException:
+        await roll_back(session)
+        raise
+    finally:
+        await session.close()
 {% else %}
-    async with turn("write"):
-        session = get_session_factory()()
-        try:
-{% if cookiecutter.database == "sqlite" %}
-            if connection.scope.get("method") == "GET":  # it reads: let others write
-                options = {"sqlite_begin": "DEFERRED"}
-                await run_in_threadpool(session.connection, None, options)
+        stop_if_cut_short(connection)
+        await run_in_threadpool(session.commit)
+    except BaseException:
+        await run_in_threadpool(session.rollback)
+        raise
+    finally:
+        session.close()  # its connection is back already
 {% endif %}
-            yield session
-            stop_if_cut_short(connection)
-            await run_in_threadpool(session.commit)
-        except BaseException:
-            await run_in_threadpool(session.rollback)
-            raise
-        finally:
-            session.close()  # its connection is back already
-{% endif %}
+        end_turn(kinds, "write")
 
 
 async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ session }}]:
@@ -397,17 +357,37 @@ async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ sessi
         InvalidRequestError: There is something to write.
     """
     refuse_websocket(connection)
-{% if is_async %}
-    async with open_read_session() as session:
+    kinds = await begin_turn("read")
+    session = get_read_session_factory()()
+    try:
         yield session
+        if session.new or session.dirty or session.deleted:
+            {{ "await " if is_async }}session.flush()  # which refuses
+    finally:
+{% if is_async %}
+        await session.close()
+{% elif cookiecutter.database == "postgresql" %}
+        if session.info.get("local"):  # it sends ROLLBACK
+            await run_in_threadpool(session.close)
+        session.close()
 {% else %}
-    async with turn("read"):
-        session = get_read_session_factory()()
-        try:
-            yield session
-            refuse_changes(session)
-        finally:
-            session.close()  # sends nothing: there is no transaction
+        session.close()  # sends nothing: there is no transaction
+{% endif %}
+        end_turn(kinds, "read")
+{% if is_async %}
+
+
+NO_REQUEST = HTTPConnection({"type": "http"})
+
+
+def open_session() -> AbstractAsyncContextManager[AsyncSession]:
+    """Open a session for what no request waits for; commit at the end."""
+    return asynccontextmanager(get_database_session)(NO_REQUEST)
+
+
+def open_read_session() -> AbstractAsyncContextManager[AsyncSession]:
+    """Open a session that only reads, for what no request waits for."""
+    return asynccontextmanager(get_read_session)(NO_REQUEST)
 {% endif %}
 {% if cookiecutter.database == "postgresql" %}
 
@@ -426,6 +406,9 @@ async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ sessi
     if options.get("read_only") and "isolation_level" not in options:
         {{ "await " if is_async }}session.commit()  # what it has read so far
         isolation = {"isolation_level": "READ COMMITTED"}
+{% if not is_async %}
+        session.info["local"] = True
+{% endif %}
         {{ "await " if is_async }}session.connection(execution_options=isolation)
     statement = text("SELECT set_config(:name, :value, true)")
     {{ "await " if is_async }}session.execute(statement, {"name": name, "value": value})
