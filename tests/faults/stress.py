@@ -99,15 +99,18 @@ TASKS = '''
 
 @app.post("/stress/gather")
 async def gather(session: DatabaseSession) -> None:
-    """Two tasks on one session, one of which fails while the other is in the middle of a statement."""
-    session.add(User(email="gather@example.com", name="gather", is_active=True))
-    await session.flush()
+    """The session is another task's, which is in the middle of a statement when the request fails."""
+
+    async def write() -> None:
+        session.add(User(email="gather@example.com", name="gather", is_active=True))
+        await session.flush()
+        await session.execute(text("SELECT {sql_sleep}"))
 
     async def fail() -> None:
         await asyncio.sleep(0.2)
         raise HTTPException(418)
 
-    await asyncio.gather(session.execute(text("SELECT {sql_sleep}")), fail())
+    await asyncio.gather(write(), fail())
 
 
 @app.post("/stress/cut")

@@ -170,7 +170,11 @@ async def commit(session: AsyncSession) -> None:
 
 async def roll_back(session: AsyncSession) -> None:
     """Roll back to the end, even if cancelled again and again."""
-    task = asyncio.ensure_future(session.rollback())
+    user: asyncio.Task[Any] | None = getattr(session.sync_session, "user", None)
+    # In the middle of a statement of another task, only to close a connection helps.
+    is_free = user is None or user.done() or user is asyncio.current_task()
+    ending = session.rollback() if is_free else session.invalidate()
+    task = asyncio.ensure_future(ending)
     with CancelScope(shield=True):  # of anyio: it cancels each await
         while not task.done():
             with suppress(asyncio.CancelledError):
