@@ -1,6 +1,7 @@
 """What happens to connections beside the requests that use them."""
 
 import time
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
@@ -73,12 +74,14 @@ def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
     To ask, or to reset, each one would cost a round trip in each request.
     """
 
+    leaves_no_trace = lru_cache(dialect.leaves_no_trace)
+
     # The event of connections, before_cursor_execute, would cost more in each request.
     @event.listens_for(engine, "do_execute")
     @event.listens_for(engine, "do_execute_no_params")
     @event.listens_for(engine, "do_executemany")
     def note(cursor: Any, statement: str, *others: Any) -> None:
-        if not dialect.leaves_no_trace(statement):
+        if not leaves_no_trace(statement):
             others[-1].root_connection.info["changed"] = True
 
     @event.listens_for(engine, "checkin")
