@@ -73,7 +73,6 @@ def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
 
     To ask, or to reset, each one would cost a round trip in each request.
     """
-
     leaves_no_trace = lru_cache(dialect.leaves_no_trace)
 
     # The event of connections, before_cursor_execute, would cost more in each request.
