@@ -103,14 +103,6 @@ def edit(service: Path, engine: str, migrations: str) -> None:
         "    quantity: int\n": "    barcode: str | None\n",
     }
     replace(service / "app" / "schemas" / "product.py", *((old, old + new) for old, new in fields.items()))
-    replace(
-        service / "app" / "main.py",
-        ("import health, products, users", "import health, products, stock, users"),
-        (
-            "    app.include_router(users.router",
-            '    app.include_router(stock.router, prefix="/api/v1")\n    app.include_router(users.router',
-        ),
-    )
     replace(service / "README.md", ("## Practice\n", "## Whom to ask\n\nThe warehouse team.\n\n## Practice\n"))
     for name, code in OWN_CODE.items():
         with (service / name).open("a", encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from app import limits, telemetry
 from app.api.body_limit import BodyLimit
 from app.api.problems import install_problems
 from app.api.request_id import RequestID
-from app.api.routes import health, products, users
+from app.api.routes import find_routers, health
 from app.api.websockets import CloseOnError
 {% if cookiecutter.engine == "sync" %}
 from app.dependencies.database import FinishSessions
@@ -61,8 +61,8 @@ def create_app() -> FastAPI:
     app.add_middleware(BodyLimit, most=limits.BODY)
     app.add_middleware(OneLineStartupError)
     # FastAPI asks one after another whether a path is its own.
-    app.include_router(products.router, prefix="/api/v1")
-    app.include_router(users.router, prefix="/api/v1")
+    for router in find_routers():
+        app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
     return app
 
