@@ -51,9 +51,9 @@ def drop_a_column(project: Path) -> None:
 
 
 MUTATIONS = {
-    "no commit": replace(DEPENDENCY, r" +await .*session\.commit.*\n", ""),
+    "no commit": replace(DEPENDENCY, r" +await (commit\(session|.*\(session\.commit)\)\n", ""),
     "commit after the answer": replace(DEPENDENCY, r', scope="function"', ', scope="request"', count=2),
-    "no rollback": replace(DEPENDENCY, r" +await .*session\.rollback.*\n", ""),
+    "no rollback": replace(DEPENDENCY, r" +await (roll_back\(session|.*\(session\.rollback)\)\n", ""),
     "session never closed": replace(DEPENDENCY, r"(await )?session\.close\(\)", "pass", 2),
     "a column is missing": drop_a_column,
     "startup does not prepare": replace("app/database/startup.py", r"        if prepare:\n", "        if False:\n"),
@@ -128,8 +128,10 @@ CUTS = [
     Cut(3, "postgresql-async-alembic", "/test_no_leaks", DEPENDENCY, "await session.", "None and session."),
     Cut(3, "postgresql-sync-alembic", "test_session_ends_with_its_request", SESSION, '"close_resets_only": False'),
     Cut(3, "mysql-async-alembic", "test_session_ends_with_its_request", DEPENDENCY, "await session.close()", "pass"),
-    Cut(3, "postgresql-async-alembic", "/test_statement_that_is_left", SESSION, " and name not in ENDS", ""),
-    Cut(1, "postgresql-async-alembic", "/test_cut_short", DEPENDENCY, "complete(session.commit())", "session.commit()"),
+    Cut(3, "postgresql-async-alembic", "/test_statement_that_is_left",
+        DEPENDENCY, " if is_free else session.invalidate()", ""),
+    Cut(1, "postgresql-async-alembic", "/test_cut_short",
+        DEPENDENCY, 'raise UnknownOutcomeError("it was cut short in COMMIT") from', "raise"),
     Cut(3, "mysql-sync-alembic", "/test_cut_short",
         "app/main.py", "middleware=[Middleware(FinishSessions)]", "middleware=[]"),
     Cut(3, "sqlite-sync-alembic", "test_request_that_is_cut_short",
@@ -172,7 +174,7 @@ CUTS = [
     Cut(8, "sqlite-sync-alembic", "test_file_of_somebody_else", STARTUP, "    create_database(engine.url)", "    pass"),
     Cut(8, "sqlite-sync-create_all", "test_orphans_are_refused", SQLITE, "PRAGMA foreign_keys = ON"),
     Cut(8, "sqlite-sync-alembic", "/test_in_memory", SQLITE, '"pool_size": 1, ', ""),
-    Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "class_=OneTaskSession"),
+    Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "sync_session_class=OneTaskSession"),
     Cut(9, "mysql-async-create_all", "test_lazy_loading_is_refused", RULES, "@event.listens_for(Mapper"),
     Cut(9, "mysql-async-alembic", "test_update", MODEL, "mapper.eager_defaults = True", "pass"),
     Cut(10, "sqlite-async-alembic", "/test_stop_with_a_stream",
