@@ -26,6 +26,7 @@ from app.database.engine import get_engine_options
 from app.database.session import get_session_factory
 {% endif %}
 from app.dependencies import database
+from app.models.tracking import TrackingSession
 from app.settings import get_settings
 from tests import faults
 from tests.client import Client
@@ -115,6 +116,32 @@ async def test_waiting_too_long(
     assert int(refused.headers["Retry-After"]) > 0
     responses = await together(started_client, capacity(), "GET", "/faults/hold")
     assert {response.status_code for response in responses} == {200}
+
+
+def fail(*_: object, **__: object) -> None:
+    """Fail, in place of a method of a session."""
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("method", ["__init__", "close"])
+@pytest.mark.parametrize("request_line", ["GET hold", "POST add-to-reader"])
+async def test_session_that_fails(
+    started_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    request_line: str,
+    method: str,
+) -> None:
+    """Who cannot open a session, or close it, gives the turn back all the same."""
+    hasty = get_settings().model_copy(update={"database_pool_timeout": 0.05})
+    monkeypatch.setattr(database, "get_settings", lambda: hasty)
+    faults.released.set()
+    verb, name = request_line.split()
+    with monkeypatch.context() as patch:
+        patch.setattr(TrackingSession, method, fail)
+        for _ in range(capacity() + 1):
+            response = await started_client.request(verb, f"/faults/{name}")
+            assert response.status_code == 500
+    assert (await started_client.get("/faults/hold")).status_code == 200
 
 
 async def test_waiting_is_counted(started_client: Client) -> None:

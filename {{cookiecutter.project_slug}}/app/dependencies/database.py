@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator{{ ", Iterator" if not is_async }}
-from contextlib import {{ "AbstractAsyncContextManager, asynccontextmanager, " if is_async else "closing, contextmanager, " }}suppress
+from contextlib import {{ "AbstractAsyncContextManager, " if is_async }}asynccontextmanager, {{ "closing, contextmanager, " if not is_async }}suppress
 {% if not is_async %}
 from contextvars import ContextVar
 {% endif %}
@@ -135,24 +135,20 @@ def refuse_second(kinds: set[str], kind: str) -> None:
         raise InvalidRequestError(f"there is a session to {kind} already: {what}")
 
 
-async def begin_turn(kind: str) -> set[str]:
-    """Wait for a turn: one for all, a session to write and one to read.
-
-    Returns the kinds of sessions that share it, for the end.
-    """
+@asynccontextmanager
+async def turn(kind: str) -> AsyncIterator[None]:
+    """Hold a turn: one for all, a session to write and one to read."""
     kinds = open_here()
     refuse_second(kinds, kind)
-    if not kinds:
+    if is_first := not kinds:
         await get_turns().take(get_settings().database_pool_timeout)
     kinds.add(kind)
-    return kinds
-
-
-def end_turn(kinds: set[str], kind: str) -> None:
-    """Give the turn back with the last of the sessions."""
-    kinds.remove(kind)
-    if not kinds:
-        get_turns().free.release()
+    try:
+        yield
+    finally:
+        kinds.remove(kind)
+        if is_first:
+            get_turns().free.release()
 
 
 {% if is_async %}
@@ -326,32 +322,31 @@ async def get_database_session(
     it to whoever is next.
     """
     refuse_websocket(connection)
-    kinds = await begin_turn("write")
-    session = get_session_factory()()
-    try:
+    async with turn("write"):
+        session = get_session_factory()()
+        try:
 {% if cookiecutter.database == "sqlite" %}
-        if connection.scope.get("method") == "GET":  # it reads: let others write
-            options = {"sqlite_begin": "DEFERRED"}
-            {{ "await session.connection(execution_options=options)" if is_async else "await run_in_threadpool(session.connection, None, options)" }}
+            if connection.scope.get("method") == "GET":  # it reads: let others write
+                options = {"sqlite_begin": "DEFERRED"}
+                {{ "await session.connection(execution_options=options)" if is_async else "await run_in_threadpool(session.connection, None, options)" }}
 {% endif %}
-        yield session
+            yield session
 {% if is_async %}
-        await commit(session)
-    except BaseException:
-        await roll_back(session)
-        raise
-    finally:
-        await session.close()
+            await commit(session)
+        except BaseException:
+            await roll_back(session)
+            raise
+        finally:
+            await session.close()
 {% else %}
-        stop_if_cut_short(connection)
-        await run_in_threadpool(session.commit)
-    except BaseException:
-        await run_in_threadpool(session.rollback)
-        raise
-    finally:
-        session.close()  # its connection is back already
+            stop_if_cut_short(connection)
+            await run_in_threadpool(session.commit)
+        except BaseException:
+            await run_in_threadpool(session.rollback)
+            raise
+        finally:
+            session.close()  # its connection is back already
 {% endif %}
-        end_turn(kinds, "write")
 
 
 async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ session }}]:
@@ -361,23 +356,22 @@ async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ sessi
         InvalidRequestError: There is something to write.
     """
     refuse_websocket(connection)
-    kinds = await begin_turn("read")
-    session = get_read_session_factory()()
-    try:
-        yield session
-        if session.new or session.dirty or session.deleted:
-            {{ "await " if is_async }}session.flush()  # which refuses
-    finally:
+    async with turn("read"):
+        session = get_read_session_factory()()
+        try:
+            yield session
+            if session.new or session.dirty or session.deleted:
+                {{ "await " if is_async }}session.flush()  # which refuses
+        finally:
 {% if is_async %}
-        await session.close()
+            await session.close()
 {% elif cookiecutter.database == "postgresql" %}
-        if session.info.get("local"):  # it sends ROLLBACK
-            await run_in_threadpool(session.close)
-        session.close()
+            if session.info.get("local"):  # it sends ROLLBACK
+                await run_in_threadpool(session.close)
+            session.close()
 {% else %}
-        session.close()  # sends nothing: there is no transaction
+            session.close()  # sends nothing: there is no transaction
 {% endif %}
-        end_turn(kinds, "read")
 {% if is_async %}
 
 
