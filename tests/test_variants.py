@@ -51,8 +51,8 @@ WITH = {
         "tests/test_migrations.py",
     ],
     "create_all": [],
-    "sync": ["tests/test_routes.py"],
-    "async": [],
+    "sync": ["app/dependencies/cut_short.py", "tests/test_routes.py"],
+    "async": ["app/database/one_task.py"],
 }
 
 

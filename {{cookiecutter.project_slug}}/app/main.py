@@ -16,7 +16,7 @@ from app.api.request_id import RequestID
 from app.api.routes import find_routers, health
 from app.api.websockets import CloseOnError
 {% if cookiecutter.engine == "sync" %}
-from app.dependencies.database import FinishSessions
+from app.dependencies.cut_short import FinishSessions
 {% endif %}
 from app.lifespan import OneLineStartupError, lifespan
 from app.logs import configure_logging, has_server_log

@@ -1,48 +1,27 @@
 {% from "engine.jinja" import engine with context %}
 {% set is_async = cookiecutter.engine == "async" %}
+{% set base = "OneTaskSession" if is_async else "TrackingSession" %}
 {% call engine() %}
 """The factory of sessions."""
 
-{% if is_async %}
-import asyncio
-{% endif %}
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import {{ "Connection, Engine, " if is_async }}event
+from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
-{% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-{% else %}
-from sqlalchemy.orm import Session, sessionmaker
-{% endif %}
 
 from app.database.engine import get_engine, get_read_engine
-from app.database.pool import ONLY_READS
-from app.models.tracking import TrackingSession
-
-
 {% if is_async %}
-class OneTaskSession(TrackingSession):
-    """A session that refuses to serve a second task.
-
-    Drivers differ in what they make of it, from an error to a silent loss of rows.
-    """
-
-    user: asyncio.Task[Any] | None = None
-
-    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
-        """Return where to send a statement: each one asks."""
-        task = asyncio.current_task()
-        self.user = self.user or task
-        if self.user is not task:
-            what = "give each task a session of its own: open_session()"
-            raise InvalidRequestError(f"another task uses this session: {what}")
-        return super().get_bind(*args, **kwargs)
-
-
+from app.database.one_task import OneTaskSession
 {% endif %}
-class ReadSession({{ "OneTaskSession" if is_async else "TrackingSession" }}):
+from app.database.pool import ONLY_READS
+{% if not is_async %}
+from app.models.tracking import TrackingSession
+{% endif %}
+
+
+class ReadSession({{ base }}):
     """A session that refuses to write."""
 
 
@@ -75,7 +54,7 @@ def get_session_factory() -> async_sessionmaker[AsyncSession]:
     """
     return async_sessionmaker(
         get_engine(),
-        {{ "sync_session_class=OneTaskSession" if is_async else "class_=TrackingSession" }},
+        sync_session_class={{ base }},
         **OPTIONS,
     )
 
@@ -85,7 +64,7 @@ def get_read_session_factory() -> async_sessionmaker[AsyncSession]:
     """Return the factory of sessions that only read: a `DatabaseReadSession`."""
     return async_sessionmaker(
         get_read_engine(),
-        {{ "sync_session_class=ReadSession" if is_async else "class_=ReadSession" }},
+        sync_session_class=ReadSession,
         **OPTIONS,
     )
 {% endcall %}

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 {% if is_async %}
 from anyio import CancelScope
 {% else %}
-from anyio import CancelScope, NoEventLoopError, from_thread
+from anyio import NoEventLoopError, from_thread
 from anyio.to_thread import current_default_thread_limiter
 {% endif %}
 from fastapi import Depends
@@ -35,15 +35,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 {% if not is_async or cookiecutter.database == "postgresql" %}
 from sqlalchemy.orm import Session
 {% endif %}
-{% if not is_async %}
-from starlette.types import ASGIApp, Receive, Scope, Send
-{% endif %}
 
 from app.database.engine import get_capacity{{ ", get_engine, get_read_engine" if is_bound }}
 {% if is_async %}
 from app.database.pool import UnknownOutcomeError
 {% endif %}
 from app.database.session import get_read_session_factory, get_session_factory
+{% if not is_async %}
+from app.dependencies.cut_short import stop_if_cut_short
+{% endif %}
 from app.settings import get_settings
 
 
@@ -239,65 +239,22 @@ def open_session() -> Iterator[Session]:
             session.close()
 
 
+def refuse_changes(session: Session) -> None:
+    """Refuse what a session that only reads would lose.
+
+    Raises:
+        InvalidRequestError: There is something to write.
+    """
+    if session.new or session.dirty or session.deleted:
+        session.flush()  # which refuses
+
+
 @contextmanager
 def open_read_session() -> Iterator[Session]:
     """Open a session that only reads, in a thread: each statement by itself."""
     with turn_in_thread("read"), closing(get_read_session_factory()()) as session:
         yield session
-        if session.new or session.dirty or session.deleted:
-            session.flush()  # which refuses
-{% endif %}
-{% if not is_async %}
-
-
-class FinishSessions:
-    """Ends a request that is cut short when its thread has ended, and not before.
-
-    A time-out in a middleware, or the end of the server, cancels a request at once.
-    Its thread cannot be stopped: it goes on, and with the session.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        scope["cut_short"] = cut_short = asyncio.Event()
-        request = asyncio.ensure_future(self.app(scope, receive, send))
-        try:
-            await asyncio.shield(request)
-        except asyncio.CancelledError:
-            cut_short.set()
-            with CancelScope(shield=True):  # of anyio: it cancels each await
-                await cancel(request)
-            if request.cancelled():
-                raise
-            request.result()
-
-
-async def cancel(request: asyncio.Task[None]) -> None:
-    """Cancel a request, but not while it waits for a thread; wait for its end."""
-    threads = current_default_thread_limiter()
-    while not request.done():
-        in_thread = request in threads.statistics().borrowers
-        if not in_thread and not request.cancelling():
-            request.cancel()
-        with suppress(asyncio.CancelledError):  # to be told twice changes nothing
-            await asyncio.wait([request], timeout=0.05)
-
-
-def stop_if_cut_short(connection: HTTPConnection) -> None:
-    """Stop a request that was cancelled while its thread has worked.
-
-    Raises:
-        CancelledError: It was.
-    """
-    cut_short: asyncio.Event | None = connection.scope.get("cut_short")
-    if cut_short is not None and cut_short.is_set():
-        raise asyncio.CancelledError
+        refuse_changes(session)
 {% endif %}
 
 
@@ -360,16 +317,18 @@ async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ sessi
         session = get_read_session_factory()()
         try:
             yield session
-            if session.new or session.dirty or session.deleted:
-                {{ "await " if is_async }}session.flush()  # which refuses
-        finally:
 {% if is_async %}
+            if session.new or session.dirty or session.deleted:
+                await session.flush()  # which refuses
+        finally:
             await session.close()
-{% elif cookiecutter.database == "postgresql" %}
+{% else %}
+            refuse_changes(session)
+        finally:
+{% if cookiecutter.database == "postgresql" %}
             if session.info.get("local"):  # it sends ROLLBACK
                 await run_in_threadpool(session.close)
-            session.close()
-{% else %}
+{% endif %}
             session.close()  # sends nothing: there is no transaction
 {% endif %}
 {% if is_async %}
