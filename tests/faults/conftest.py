@@ -18,13 +18,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """With FEW=1, leave out the variants with create_all where they differ in nothing that is tested."""
     if not os.environ.get("FEW"):
         return
-    twins = [
+    twins = {
         item
         for item in items
         if "faults" in item.keywords and item.path.stem not in OF_SCHEMAS and "create_all" in item.name
-    ]
-    config.hook.pytest_deselected(items=twins)
-    items[:] = [item for item in items if item not in set(twins)]
+    }
+    config.hook.pytest_deselected(items=list(twins))
+    items[:] = [item for item in items if item not in twins]
 
 
 @pytest.fixture
