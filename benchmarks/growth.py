@@ -52,7 +52,7 @@ INSERT INTO products (name, description, price, quantity)
 SELECT 'Lamp ' || n, 'Warm light', 19.90, n % 1000 FROM generate_series(1, {}) AS n
 """
 STATEMENT = """
-from app.api.queries import page
+from app.web.queries import page
 from app.models.product import Product
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 query = page(Product).params(after={}, limit=21)

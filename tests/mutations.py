@@ -107,7 +107,7 @@ class Cut:
 PG, MYSQL, SQLITE = (f"app/database/dialects/{name}.py" for name in ("postgresql", "mysql", "sqlite"))
 STARTUP, SCHEMA = "app/database/startup.py", "app/database/schema.py"
 POOL, SESSION = "app/database/pool.py", "app/database/session.py"
-PROBLEMS = "app/api/problems.py"
+PROBLEMS = "app/web/problems.py"
 MODEL, RULES, TRACKING = (f"app/models/{name}.py" for name in ("base", "rules", "tracking"))
 
 CUTS = [
@@ -181,7 +181,7 @@ CUTS = [
         "Dockerfile", ', "--timeout-graceful-shutdown", "8"', ""),
     Cut(10, "postgresql-sync-alembic", "/test_stop",
         "Dockerfile", 'CMD ["uvicorn",', 'CMD ["sh", "-c", "$0 $@; true", "uvicorn",'),
-    Cut(10, "postgresql-async-alembic", "/test_stop", "app/lifespan.py", "engine.dispose()", "None"),
+    Cut(10, "postgresql-async-alembic", "/test_stop", "app/web/lifespan.py", "engine.dispose()", "None"),
     Cut(11, "postgresql-async-alembic", "/test_pgbouncer", PG, '"statement_cache_size": 0', ""),
     Cut(11, "postgresql-sync-create_all", "/test_pgbouncer", PG, '"prepare_threshold": None', ""),
     Cut(12, "postgresql-sync-alembic", "/test_statement_timeout", PG, "-c statement_timeout", "-c lock_timeout"),

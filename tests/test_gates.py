@@ -274,13 +274,13 @@ RULES = {
     "engine from settings": ("app/logs.py", "from sqlalchemy import engine_from_config\n", "ruff", ENGINE),
     "another one of ours": ("app/logs.py", "from app.database.engine import build_engine\n", "ruff", ENGINE),
     "second async engine": (
-        "app/lifespan.py",
+        "app/web/lifespan.py",
         "from sqlalchemy.ext.asyncio import create_async_engine\n",
         "ruff",
         ENGINE,
     ),
     "tables": (
-        "app/lifespan.py",
+        "app/web/lifespan.py",
         "from app.models.base import Base\nBase.metadata.create_all(get_engine())\n",
         "ruff",
         "CREATE_ALL",
@@ -293,11 +293,11 @@ RULES = {
     ),
     "route in a model": (
         "app/models/product.py",
-        "from app.api.problems import problem\n",
+        "from app.web.problems import problem\n",
         "lint-imports",
         "app.models is not allowed to import app.api",
     ),
-    "Query": ("app/api/queries.py", "from sqlalchemy.orm import Query\n", "ruff", "Write select()"),
+    "Query": ("app/web/queries.py", "from sqlalchemy.orm import Query\n", "ruff", "Write select()"),
     "declarative_base": (
         "app/models/user.py",
         "from sqlalchemy.orm import declarative_base\n",

@@ -17,17 +17,17 @@ from tests.variants import ROOT, VARIANTS, Variant
 COMMON = """
     .dockerignore .env .env.example .gitattributes .githooks/pre-commit .github/dependabot.yml
     .github/workflows/ci.yaml .gitignore .gitlab-ci.yml .pre-commit-config.yaml Dockerfile Makefile README.md
-    compose.yaml pyproject.toml requirements.txt app/__init__.py app/api/__init__.py app/api/body_limit.py
-    app/api/problems.py app/api/queries.py app/api/request_fields.py app/api/request_id.py
+    compose.yaml pyproject.toml requirements.txt app/__init__.py app/api/__init__.py app/web/body_limit.py
+    app/web/problems.py app/web/queries.py app/web/request_fields.py app/web/request_id.py
     app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py
-    app/api/websockets.py app/database/__init__.py app/database/__main__.py
+    app/web/websockets.py app/database/__init__.py app/database/__main__.py
     app/database/dialects/__init__.py app/database/dialects/base.py app/database/engine.py app/database/pool.py
     app/database/schema.py app/database/session.py app/database/slow_queries.py app/database/startup.py
-    app/dependencies/__init__.py app/dependencies/database.py app/lifespan.py app/limits.py app/logs.py app/main.py
+    app/dependencies/__init__.py app/dependencies/database.py app/web/lifespan.py app/limits.py app/logs.py app/main.py
     app/models/__init__.py app/models/base.py app/models/product.py app/models/rules.py
-    app/models/tracking.py app/models/user.py app/schemas/__init__.py
+    app/database/tracking.py app/models/user.py app/schemas/__init__.py
     app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py app/settings.py
-    app/telemetry.py tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py
+    app/web/telemetry.py tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py
     tests/process.py tests/server.py tests/test_concurrency.py tests/test_health.py tests/test_logs.py
     tests/test_models.py tests/test_pool.py tests/test_problems.py tests/test_products.py
     tests/test_queries.py tests/test_request_id.py

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from anyio import CancelScope
-from app.api.queries import read_page
+from app.web.queries import read_page
 from app.api.routes import products
 from app.database.session import get_session_factory
 from app.dependencies.database import get_read_session

@@ -25,7 +25,7 @@ from fastapi import APIRouter, BackgroundTasks, WebSocket
 from fastapi.concurrency import run_in_threadpool
 
 from app import limits
-from app.api.queries import read_page
+from app.web.queries import read_page
 from app.dependencies.database import open_read_session, open_session
 from app.main import app
 from app.models.product import Product

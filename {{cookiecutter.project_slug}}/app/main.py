@@ -9,18 +9,19 @@ from starlette.middleware import Middleware
 {% endif %}
 from starlette.types import ASGIApp
 
-from app import limits, telemetry
-from app.api.body_limit import BodyLimit
-from app.api.problems import install_problems
-from app.api.request_id import RequestID
+from app import limits
 from app.api.routes import find_routers, health
-from app.api.websockets import CloseOnError
 {% if cookiecutter.engine == "sync" %}
 from app.dependencies.cut_short import FinishSessions
 {% endif %}
-from app.lifespan import OneLineStartupError, lifespan
 from app.logs import configure_logging, has_server_log
 from app.settings import ROOT
+from app.web import telemetry
+from app.web.body_limit import BodyLimit
+from app.web.lifespan import OneLineStartupError, lifespan
+from app.web.problems import install_problems
+from app.web.request_id import RequestID
+from app.web.websockets import CloseOnError
 
 
 def operation_id(route: APIRoute) -> str:

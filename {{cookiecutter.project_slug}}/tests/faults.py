@@ -23,7 +23,6 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from app.api.problems import ProblemError, problem, problems
 from app.dependencies.database import (
     DatabaseReadSession,
     DatabaseSession,
@@ -35,6 +34,7 @@ from app.dependencies.database import (
 {% endif %}
 )
 from app.models.user import User
+from app.web.problems import ProblemError, problem, problems
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/faults", responses=problems(422))

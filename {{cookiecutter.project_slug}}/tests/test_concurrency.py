@@ -25,8 +25,8 @@ from app.database.engine import get_engine_options
 {% if is_async %}
 from app.database.session import get_session_factory
 {% endif %}
+from app.database.tracking import TrackingSession
 from app.dependencies import database
-from app.models.tracking import TrackingSession
 from app.settings import get_settings
 from tests import faults
 from tests.client import Client

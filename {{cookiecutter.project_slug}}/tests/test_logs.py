@@ -152,7 +152,7 @@ async def test_uvicorn(uvicorn_run: Run) -> None:
     entries = [json.loads(line) for line in uvicorn_run.log]
     assert "Started server process" in entries[0]["message"]
     ours = {name for entry in entries if (name := entry["logger"]).startswith("app")}
-    assert ours == {"app.database.startup", "app.lifespan"}
+    assert ours == {"app.database.startup", "app.web.lifespan"}
     *answered, failure = [entry for entry in entries if "request_id" in entry]
     assert {entry["logger"] for entry in answered} == {"uvicorn.access"}
     assert [entry["request_id"] for entry in answered] == uvicorn_run.request_ids

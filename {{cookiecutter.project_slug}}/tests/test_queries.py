@@ -24,10 +24,10 @@ from sqlalchemy.orm import (
 )
 {% endif %}
 
-from app.api.queries import get_or_404, page, read_page
 from app.database.startup import create_database
 from app.models.base import BigEntity, Entity, Timed
 from app.schemas.base import Output, PageParameters, Paging
+from app.web.queries import get_or_404, page, read_page
 
 OWN = MetaData(naming_convention=Entity.metadata.naming_convention)
 """The tables of these tests: no part of the service's schema."""

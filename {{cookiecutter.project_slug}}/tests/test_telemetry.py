@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.database.engine import build_engine, get_capacity, get_engine_options
 from app.settings import get_settings
-from app.telemetry import is_on, measure_pools, trace_statements
+from app.web.telemetry import is_on, measure_pools, trace_statements
 from tests.client import Client
 from tests.conftest import IMPORTED
 from tests.process import Run

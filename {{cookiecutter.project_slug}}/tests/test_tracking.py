@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 from app.database.session import get_read_session_factory, get_session_factory
 from app.database.startup import create_database
-from app.models.tracking import may_change
+from app.database.tracking import may_change
 
 
 class Words(TypeDecorator[list[str]]):

@@ -24,11 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.api.problems import problems
 from app.database.engine import get_engine
 from app.dependencies.database import DatabaseSession
 from app.models.base import Base
 from app.settings import get_settings
+from app.web.problems import problems
 from tests.client import Client
 
 PREFIX = "/faults/violations"

@@ -17,7 +17,7 @@ from app.database.one_task import OneTaskSession
 {% endif %}
 from app.database.pool import ONLY_READS
 {% if not is_async %}
-from app.models.tracking import TrackingSession
+from app.database.tracking import TrackingSession
 {% endif %}
 
 

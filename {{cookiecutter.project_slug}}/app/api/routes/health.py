@@ -8,7 +8,6 @@ from typing import Literal
 from fastapi import APIRouter, HTTPException, status
 from pydantic import BaseModel
 
-from app.api.problems import RETRY_AFTER, problems
 from app.database.engine import PROBE_TIMEOUT, get_probe_engine
 from app.database.startup import (
     DatabaseNotReadyError,
@@ -16,6 +15,7 @@ from app.database.startup import (
     verify_database,
 )
 from app.settings import get_settings
+from app.web.problems import RETRY_AFTER, problems
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/health", tags=["health"])

@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.api.problems import CREATED, problems
-from app.api.queries import get_or_404, read_page
 from app.dependencies.database import DatabaseReadSession, DatabaseSession
 from app.models.product import Product
 from app.schemas.base import Page
@@ -18,6 +16,8 @@ from app.schemas.product import (
     ProductUpdate,
 )
 from app.schemas.types import Identifier
+from app.web.problems import CREATED, problems
+from app.web.queries import get_or_404, read_page
 
 router = APIRouter(prefix="/products", tags=["products"], responses=problems(422, 503))
 

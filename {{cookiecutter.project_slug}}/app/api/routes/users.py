@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.api.problems import CREATED, problems
-from app.api.queries import get_or_404, read_page
 from app.dependencies.database import DatabaseReadSession, DatabaseSession
 from app.models.user import User
 from app.schemas.base import Page, PageParameters
 from app.schemas.types import Identifier
 from app.schemas.user import UserCreate, UserRead, UserUpdate
+from app.web.problems import CREATED, problems
+from app.web.queries import get_or_404, read_page
 
 router = APIRouter(prefix="/users", tags=["users"], responses=problems(422, 503))
 

@@ -5,8 +5,8 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import telemetry
 from app.logs import request_id
+from app.web import telemetry
 
 HEADER = b"x-request-id"
 SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")

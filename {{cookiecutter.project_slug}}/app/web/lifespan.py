@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import telemetry
 from app.database.engine import get_engine, get_read_engine
 from app.database.startup import DatabaseNotReadyError, open_database
 from app.logs import configure_logging
 from app.settings import get_settings
+from app.web import telemetry
 
 logger = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
-from app.api.request_fields import find_fields
 from app.database.dialects import Fault, Kind, Violation, describe, dialect_of
 from app.database.pool import UnknownOutcomeError
 from app.logs import request_id
 from app.settings import get_settings
+from app.web.request_fields import find_fields
 
 logger = logging.getLogger(__name__)
 
