@@ -20,7 +20,6 @@ from sqlalchemy.schema import DropIndex
 {% endif %}
 from starlette.types import Message
 
-from app import lifespan
 from app.database import __main__ as command_line
 from app.database import engine
 from app.database.dialects import parse_url
@@ -37,6 +36,7 @@ from app.main import create_app
 from app.models.base import Base
 {% endif %}
 from app.settings import Settings, get_settings
+from app.web import lifespan
 from tests.conftest import IMPORTED, drop
 from tests.server import new_url
 
