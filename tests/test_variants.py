@@ -87,7 +87,7 @@ def test_copies() -> None:
     No pattern is that of a folder: Cookiecutter would delete it with all that a team has added, and copy it anew.
     """
     patterns = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_copy_without_render"]
-    folder = ROOT / "{{cookiecutter.project_slug}}"
+    folder, used = ROOT / "{{cookiecutter.project_slug}}", set()
     for path in (path for path in folder.rglob("*") if "__pycache__" not in path.parts):
         name = path.relative_to(folder).as_posix()
         copied = any(fnmatch(name, pattern) for pattern in patterns)
@@ -96,9 +96,16 @@ def test_copies() -> None:
             continue
         if is_binary(str(path)):  # Cookiecutter copies it, as it is
             continue
-        has_tags = re.search(r"\{[{%#]", path.read_text(encoding="utf-8") + name) is not None
+        text = path.read_text(encoding="utf-8")
+        has_tags = re.search(r"\{[{%#]", text + name) is not None
         assert copied or has_tags, f"{name} has no tags: list it in _copy_without_render of cookiecutter.json"
         assert not (copied and has_tags), f"{name} has tags: take it out of _copy_without_render of cookiecutter.json"
+        assert not (copied and "cookiecutter." in text), (
+            f"{name} is copied, so `cookiecutter.` would stay in it: write a tag"
+        )
+        used |= {pattern for pattern in patterns if fnmatch(name, pattern)}
+    stale = set(patterns) - used - {"LICENSE"}  # which a fork may add
+    assert not stale, f"_copy_without_render of cookiecutter.json lists what is not there: {stale}"
 
 
 def test_engine(project: Project, variant: Variant) -> None:
