@@ -92,7 +92,7 @@ def replace(path: Path, *changes: tuple[str, str]) -> None:
 
 def edit(service: Path, engine: str, migrations: str) -> None:
     """Edit a service."""
-    column = "    barcode: Mapped[str | None] = mapped_column(String(limits.NAME))\n"
+    column = "    barcode: Mapped[str | None] = mapped_column(String(100))\n"
     replace(
         service / "app" / "models" / "product.py",
         ("    quantity: Mapped[int]\n", f"    quantity: Mapped[int]\n{column}"),

@@ -159,7 +159,7 @@ def test_migrations_are_clean(copy: Repository) -> None:
     alembic = str(environment(MAIN) / "bin" / "alembic")
     copy.run(str(environment(MAIN) / "bin" / "python"), "-m", "app.database", "prepare", **database)
     model = copy.path / "app" / "models" / "product.py"
-    column = "    {}: Mapped[str | None] = mapped_column(String(limits.NAME), index=True, unique=True)\n"
+    column = "    {}: Mapped[str | None] = mapped_column(String(100), index=True, unique=True)\n"
     for number in range(12):
         place = "    quantity: Mapped[int]\n"
         text = model.read_text(encoding="utf-8")

@@ -256,7 +256,7 @@ def begin(life: Life) -> None:
 
 def widen(life: Life) -> None:
     """Widen a column: SQLite copies and drops the table to which all others refer."""
-    life.edit("app/models/product.py", ("String(limits.DESCRIPTION)", "String(2000)"))
+    life.edit("app/models/product.py", ("String(500)", "String(2000)"))
     life.generate("wider")
     life.settle()
 

@@ -6,17 +6,8 @@ INTEGER = 2**31 - 1
 BIG_INTEGER = 2**63 - 1
 """The largest value of a BIGINT column."""
 
-NAME = 100
-"""Characters in a name."""
-
-DESCRIPTION = 500
-"""Characters in a description."""
-
 EMAIL = 254
 """Characters in an e-mail address (RFC 5321, section 4.5.3.1.3)."""
-
-PRICE_DIGITS = 10
-PRICE_DECIMALS = 2
 
 PAGE = 100
 """Items on one page of a list."""

@@ -5,7 +5,6 @@ from decimal import Decimal
 from sqlalchemy import CheckConstraint, Index, Numeric, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app import limits
 from app.models.base import Entity
 
 
@@ -16,13 +15,11 @@ class Product(Entity):
     __table_args__ = (
         CheckConstraint("price >= 0", name="price"),
         CheckConstraint("quantity >= 0", name="quantity"),
-        # Serves `GET /products?name=`: finds the name, in the order of its pages.
+        # For the filters of the list: each finds its rows in the order of the pages.
         Index(None, "name", "id"),
     )
 
-    name: Mapped[str] = mapped_column(String(limits.NAME))
-    description: Mapped[str | None] = mapped_column(String(limits.DESCRIPTION))
-    price: Mapped[Decimal] = mapped_column(
-        Numeric(limits.PRICE_DIGITS, limits.PRICE_DECIMALS),
-    )
+    name: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str | None] = mapped_column(String(500))
+    price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
     quantity: Mapped[int]

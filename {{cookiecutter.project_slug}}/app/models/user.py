@@ -13,5 +13,5 @@ class User(Entity):
     __tablename__ = "users"
 
     email: Mapped[str] = mapped_column(String(limits.EMAIL), unique=True)
-    name: Mapped[str] = mapped_column(String(limits.NAME))
+    name: Mapped[str] = mapped_column(String(100))
     is_active: Mapped[bool] = mapped_column(server_default=true())

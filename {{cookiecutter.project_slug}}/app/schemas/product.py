@@ -1,11 +1,17 @@
 """Products, as clients send and receive them."""
 
 from decimal import Decimal
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
 from app.schemas.base import Input, Output, PageParameters, may_be_absent
-from app.schemas.types import Description, Identifier, Name, Price, Quantity
+from app.schemas.types import Amount, Identifier, Text, Whole
+
+Name = Annotated[str, Text(100, min_length=1)]
+Description = Annotated[str, Text(500)]
+Price = Annotated[Decimal, Amount(10, 2)]
+Quantity = Annotated[int, Whole(ge=0)]
 
 
 class ProductCreate(Input):

@@ -2,13 +2,19 @@
 
 Each says the same to a client, in the OpenAPI schema, as it does to Python. JSON
 has numbers and booleans of its own, so `"1"` is no number and `1` no boolean.
+
+`Annotated[str, Text(100)]` is for a column of `String(100)`, `Annotated[int, Whole()]`
+for one of `int`, `Annotated[Decimal, Amount(10, 2)]` for one of `Numeric(10, 2)`.
 """
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+from annotated_types import GroupedMetadata
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -48,26 +54,11 @@ def number_or_digits(value: Any) -> Any:
     return value
 
 
-CENT = 10**-limits.PRICE_DECIMALS
-WHOLE_DIGITS = limits.PRICE_DIGITS - limits.PRICE_DECIMALS
-MOST = 10**WHOLE_DIGITS - CENT
-AMOUNT = re.compile(
-    "^[0-9]{1," + str(WHOLE_DIGITS) + "}"
-    r"(\.[0-9]{1," + str(limits.PRICE_DECIMALS) + "})?$"
-)
-
-
-def number_or_amount(value: Any) -> Any:
-    """Take a number, or an amount such as `"9.90"`; `true` and `"1e3"` are neither."""
-    is_text = isinstance(value, str)
-    if isinstance(value, bool) or (is_text and not AMOUNT.fullmatch(value)):
-        raise ValueError("must be a number, or a string such as 9.90")
+def written_out(value: Any) -> Any:
+    """Take text that begins with a date, and not a number of seconds."""
+    if not (isinstance(value, date) or re.match("[0-9]{4}-", str(value))):
+        raise ValueError("must be a string that begins with a date: 2026-01-31")
     return value
-
-
-def to_cents(amount: Decimal) -> Decimal:
-    """Write an amount as the database does: 9.9 is answered as 9.90."""
-    return amount.quantize(Decimal(1).scaleb(-limits.PRICE_DECIMALS)) + 0  # no -0.00
 
 
 def to_utc(moment: datetime) -> datetime:
@@ -78,62 +69,99 @@ def to_utc(moment: datetime) -> datetime:
         raise ValueError("must be in the years 1 to 9999, in UTC") from None
 
 
-Identifier = Annotated[
-    int,
-    Field(ge=1, le=limits.INTEGER),
-    BeforeValidator(number_or_digits),
-]
+@dataclass(frozen=True)
+class Text(GroupedMetadata):
+    """Text, for a column of `String(max_length)`."""
+
+    max_length: int
+    min_length: int = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what Pydantic is to check."""
+        yield from StringConstraints(
+            min_length=self.min_length or None,
+            max_length=self.max_length,
+            pattern=r"^[^\x00]*$",  # PostgreSQL stores no NUL character in text
+        )
+        yield AfterValidator(storable)
+
+
+@dataclass(frozen=True)
+class Whole(GroupedMetadata):
+    """A whole number, for a column of `int`, or with other bounds of `BigInteger`."""
+
+    ge: int = -limits.INTEGER - 1
+    le: int = limits.INTEGER
+    digits: bool = False
+    """Whether it may be text, as all is in a path or query."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what Pydantic is to check."""
+        yield from Field(ge=self.ge, le=self.le).metadata
+        yield BeforeValidator(number_or_digits if self.digits else not_text_nor_boolean)
+
+
+@dataclass(frozen=True)
+class Amount(GroupedMetadata):
+    """An exact number of at least 0, for a column of `Numeric(digits, decimals)`.
+
+    It is answered as a string, since binary numbers cannot hold cents.
+    """
+
+    digits: int
+    decimals: int
+    signed: bool = False
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what Pydantic is to check."""
+        whole = self.digits - self.decimals
+        unit = 10**-self.decimals
+        most = 10**whole - unit
+        least = -most if self.signed else 0
+        sign = "-?" if self.signed else ""
+        text = re.compile(rf"^{sign}[0-9]{{1,{whole}}}(\.[0-9]{{1,{self.decimals}}})?$")
+        exponent = Decimal(1).scaleb(-self.decimals)
+
+        def number_or_text(value: Any) -> Any:
+            """Take a number, or `"9.90"`; `true` and `"1e3"` are neither."""
+            is_text = isinstance(value, str)
+            if isinstance(value, bool) or (is_text and not text.fullmatch(value)):
+                raise ValueError("must be a number, or a string such as 9.90")
+            return value
+
+        def in_full(amount: Decimal) -> Decimal:
+            """Write an amount as the database does: 9.9 is answered as 9.90."""
+            return amount.quantize(exponent) + 0  # no -0.00
+
+        yield from Field(
+            ge=least,
+            max_digits=self.digits,
+            decimal_places=self.decimals,
+        ).metadata
+        yield BeforeValidator(number_or_text)
+        yield AfterValidator(in_full)
+        bounds = {"minimum": least, "maximum": most, "multipleOf": unit}
+        forms = {"type": "number"} | bounds, {"type": "string", "pattern": text.pattern}
+        yield WithJsonSchema({"anyOf": forms})
+
+
+Identifier = Annotated[int, Whole(ge=1, digits=True)]
 """The number of a row."""
 
-BigIdentifier = Annotated[
-    int,
-    Field(ge=1, le=limits.BIG_INTEGER),
-    BeforeValidator(number_or_digits),
-]
+BigIdentifier = Annotated[int, Whole(ge=1, le=limits.BIG_INTEGER, digits=True)]
 """The number of a row of a `BigEntity`."""
 
-PageSize = Annotated[
-    int,
-    Field(ge=1, le=limits.PAGE),
-    BeforeValidator(number_or_digits),
-]
+PageSize = Annotated[int, Whole(ge=1, le=limits.PAGE, digits=True)]
 
-Quantity = Annotated[
-    int,
-    Field(ge=0, le=limits.INTEGER),
-    BeforeValidator(not_text_nor_boolean),
-]
+Date = Annotated[date, BeforeValidator(written_out)]
+"""A date, for a column of `Mapped[date]`."""
 
-Price = Annotated[
-    Decimal,
-    Field(ge=0, max_digits=limits.PRICE_DIGITS, decimal_places=limits.PRICE_DECIMALS),
-    BeforeValidator(number_or_amount),
-    AfterValidator(to_cents),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": MOST, "multipleOf": CENT},
-                {"type": "string", "pattern": AMOUNT.pattern},
-            ]
-        }
-    ),
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(written_out),
+    AfterValidator(to_utc),
 ]
-"""An exact amount: answered as a string, since binary numbers cannot hold cents."""
-
-Moment = Annotated[AwareDatetime, AfterValidator(to_utc)]
 """A date and time with its zone, for a column of `Mapped[datetime]`."""
-
-# PostgreSQL stores no NUL character in text, so none is taken.
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=limits.NAME, pattern=r"^[^\x00]*$"),
-    AfterValidator(storable),
-]
-Description = Annotated[
-    str,
-    StringConstraints(max_length=limits.DESCRIPTION, pattern=r"^[^\x00]*$"),
-    AfterValidator(storable),
-]
 
 # What browsers take for an address (HTML standard, "valid e-mail address").
 LOCAL = r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+"

@@ -1,9 +1,13 @@
 """Users, as clients send and receive them."""
 
+from typing import Annotated
+
 from pydantic import AwareDatetime, StrictBool
 
 from app.schemas.base import Input, Output, may_be_absent
-from app.schemas.types import Email, Identifier, Name
+from app.schemas.types import Email, Identifier, Text
+
+Name = Annotated[str, Text(100, min_length=1)]
 
 
 class UserCreate(Input):
