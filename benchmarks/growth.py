@@ -55,7 +55,7 @@ STATEMENT = """
 from app.web.queries import page
 from app.models.product import Product
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
-query = page(Product).params(after={}, limit=21)
+query = page(Product, "id").params(after={}, limit=21)
 print(query.compile(dialect=dialect(), compile_kwargs={{"literal_binds": True}}))
 """
 NOTES = {

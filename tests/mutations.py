@@ -187,6 +187,8 @@ CUTS = [
     Cut(12, "postgresql-sync-alembic", "/test_statement_timeout", PG, "-c statement_timeout", "-c lock_timeout"),
     Cut(12, "mysql-async-alembic", "/test_statement_timeout", MYSQL, 'f"/*M!100101'),
     Cut(12, "sqlite-sync-alembic", "test_large_body", "app/main.py", "app.add_middleware(BodyLimit"),
+    Cut(12, "mysql-sync-alembic", "/test_rows_read",
+        "app/web/queries.py", "or_(beyond(order, seen), same)", "or_(beyond(order, seen), same).is_(True)"),
     Cut(12, "mysql-sync-alembic", "test_list_refuses", "app/schemas/types.py", "le=limits.PAGE, ", ""),
 ]  # fmt: skip
 

@@ -4,25 +4,27 @@
 """Queries and models of a team: relations, keys of other types, inheritance."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import Field
-from sqlalchemy import {{ "Engine, " if cookiecutter.engine == "sync" }}ForeignKey, MetaData, String, func, select
+from fastapi import HTTPException
+from sqlalchemy import {{ "Engine, " if cookiecutter.engine == "sync" }}{{ "Enum, " if cookiecutter.database == "mysql" }}ForeignKey, MetaData, String, func, select
 from sqlalchemy.exc import ArgumentError
 {% if cookiecutter.engine == "async" %}
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
-{% else %}
+{% endif %}
 from sqlalchemy.orm import (
+    InstrumentedAttribute,
     Mapped,
+{% if cookiecutter.engine == "sync" %}
     Session,
+{% endif %}
     joinedload,
     mapped_column,
     relationship,
     selectinload,
 )
-{% endif %}
 
 from app.database.startup import create_database
 from app.models.base import BigEntity, Entity, Timed
@@ -39,7 +41,11 @@ class Shelf(Entity):
     __tablename__ = "shelves"
     metadata = OWN
 
-    name: Mapped[str] = mapped_column(String(50))
+    name: Mapped[str] = mapped_column(String(50), index=True)
+    note: Mapped[str | None] = mapped_column(String(50))
+{% if cookiecutter.database == "mysql" %}
+    size: Mapped[str] = mapped_column(Enum("small", "big"), server_default="big")
+{% endif %}
     books: Mapped[list["Book"]] = relationship(
         lazy="raise",
         cascade="all, delete-orphan",
@@ -108,13 +114,6 @@ class ShelfRead(Output):
 
     name: str
     books: list[BookRead]
-
-
-class LeafSearch(Paging):
-    """Which leaves to list."""
-
-    after: UUID | None = None
-    book_id: int | None = None
 
 
 @pytest.fixture
@@ -201,8 +200,10 @@ async def test_big_keys(session: {{ session }}) -> None:
 async def test_pages_of_other_keys(session: {{ session }}) -> None:
     """A key that is no number has pages, too, in its own order."""
     [book, _] = (await add_shelf(session)).books
-    first = await read_page(session, Leaf, LeafSearch(limit=2, book_id=1))
-    rest = await read_page(session, Leaf, LeafSearch(limit=2, after=first["next"]))
+    of_book = Leaf.book_id == book.id
+    first = await read_page(session, Leaf, Paging[UUID](limit=2), of_book)
+    search = Paging[UUID](limit=2, after=first["next"])
+    rest = await read_page(session, Leaf, search, order=Leaf.book_id)
     leaves = [*first["items"], *rest["items"]]
     assert {leaf.id for leaf in leaves} == {leaf.id for leaf in book.pages}
     assert len(leaves) == 3
@@ -210,31 +211,68 @@ async def test_pages_of_other_keys(session: {{ session }}) -> None:
     assert (await get_or_404(session, Leaf, leaves[0].id)) is leaves[0]
 
 
-class CheapSearch(PageParameters):
-    """A search by what is no column."""
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("order", [Shelf.id, Shelf.name])
+async def test_order(
+    session: {{ session }},
+    order: InstrumentedAttribute[Any],
+    *,
+    descending: bool,
+) -> None:
+    """Each row is on one page, in order; of equal rows, in that of their keys."""
+    shelves = [Shelf(name=name, books=[]) for name in "babacaab"]
+    session.add_all([*shelves, Shelf(name="z", books=[])])
+    await session.flush()
+    shelves.sort(key=lambda shelf: (vars(shelf)[order.key], shelf.id))
+    for limit in (1, 3, len(shelves)):
+        found: list[Shelf] = []
+        after = None
+        while not found or after:
+            page = await read_page(
+                session,
+                Shelf,
+                PageParameters(limit=limit, after=after),
+                Shelf.name < "z",
+                order=order.desc() if descending else order,
+                options=[selectinload(Shelf.books)],
+            )
+            found += page["items"]
+            after = page["next"]
+        assert found == (shelves[::-1] if descending else shelves)
 
-    at_most: int | None = None
+
+async def test_order_after_a_row_that_is_gone(session: {{ session }}) -> None:
+    """Nobody knows its place, and nobody takes that for the end; its key is one."""
+    session.add(Shelf(id=1, name="a", books=[]))
+    await session.flush()
+    for after, order in ((1, Shelf.name), (2, None)):
+        found = await read_page(
+            session,
+            Shelf,
+            PageParameters(after=after),
+            order=order,
+        )
+        assert found == {"items": [], "next": None}
+    with pytest.raises(HTTPException, match="404: There is no shelf 2"):
+        await read_page(session, Shelf, PageParameters(after=2), order=Shelf.name)
 
 
-class ExcludingSearch(PageParameters):
-    """A search of which a route itself takes care."""
-
-    at_most: int | None = Field(default=None, exclude=True)
-
-
-async def test_search_by_no_column(session: {{ session }}) -> None:
-    """It is an error, whether it is used or not, unless the route takes care of it."""
-    with pytest.raises(ArgumentError, match=r"CheapSearch\.at_most is no column of Sh"):
-        page(Shelf, CheapSearch)
-    await add_shelf(session)
-    for most, found in ((0, 0), (1, 1)):
-        search = ExcludingSearch(at_most=most)
-        rows = await read_page(session, Shelf, search, Shelf.id <= search.at_most)
-        assert len(rows["items"]) == found
+{% if cookiecutter.database == "mysql" %}
+@pytest.mark.parametrize("order", [Shelf.note, Shelf.size])
+def test_no_order(order: InstrumentedAttribute[Any]) -> None:
+    """A column that does not sort all rows is an error, before there is a row."""
+    with pytest.raises(ArgumentError, match="pages need an order"):
+        page(Shelf, order.key)
+{% else %}
+def test_no_order() -> None:
+    """A column that does not sort all rows is an error, before there is a row."""
+    with pytest.raises(ArgumentError, match=r"Shelf\.note may be null"):
+        page(Shelf, "note")
+{% endif %}
 
 
 def test_key_of_two_columns() -> None:
     """It is an error that says so."""
     with pytest.raises(ArgumentError, match="a key of several columns: write its que"):
-        page(Pair, PageParameters)
+        page(Pair, "one")
 {% endcall %}

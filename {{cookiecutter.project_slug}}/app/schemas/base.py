@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.schemas.types import BigIdentifier, Identifier, PageSize
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
 
 
 class Input(BaseModel):
@@ -26,16 +27,14 @@ def may_be_absent() -> Any:
     return Field(default_factory=lambda: None)
 
 
-class Paging(Input):
-    """How much of a list. A key that is no number has an `after` of its own type."""
-
-    limit: PageSize = 50
-
-
-class PageParameters(Paging):
+class Paging(Input, Generic[Key]):
     """Which page of a list: the rows that follow the last one seen."""
 
-    after: Identifier | None = Field(default=None, description="The last id seen.")
+    limit: PageSize = 50
+    after: Key | None = Field(default=None, description="The last id seen.")
+
+
+PageParameters = Paging[Identifier]
 
 
 class Page(Output, Generic[Item]):

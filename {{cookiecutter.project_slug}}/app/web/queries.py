@@ -6,15 +6,38 @@ A statement is made once, with names where its values go: to make one takes long
 than to execute it.
 """
 
+import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from fastapi import HTTPException, status
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, select
+{% if cookiecutter.database == "mysql" %}
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    UnaryExpression,
+    and_,
+    bindparam,
+    or_,
+    select,
+)
+{% else %}
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    UnaryExpression,
+    bindparam,
+    select,
+    tuple_,
+)
+{% endif %}
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.sql.operators import desc_op
 
 from app.dependencies.database import DatabaseSession
 from app.models.base import Base
@@ -48,28 +71,53 @@ def one(model: type[Row], *, lock: bool) -> Select[Any]:
     return query.execution_options(populate_existing=True)
 
 
+Order = InstrumentedAttribute[Any] | UnaryExpression[Any]
+"""A column, or `.desc()` of it."""
+
+
 @lru_cache
-def page(model: type[Row], schema: type[Paging], *filters: str) -> Select[Any]:
-    """Return the query for a page of the rows whose columns equal some values.
+def page(
+    model: type[Row],
+    name: str,
+    *,
+    descending: bool = False,
+    first: bool = False,
+) -> Select[Any]:
+    """Return the query for a page in the order of a column: the `first`, or a next one.
 
     Raises:
-        ArgumentError: The schema has a field that is no column.
+        ArgumentError: Rows may have no place in this order.
     """
     key = key_of(model)
-    columns = model.__mapper__.column_attrs.keys()
-    for name, field in schema.model_fields.items():
-        if name not in {"limit", "after", *columns} and not field.exclude:
-            raise ArgumentError(
-                f"{schema.__name__}.{name} is no column of {model.__name__}: write "
-                "Field(exclude=True), and pass read_page() a condition of your own"
-            )
-    query = select(model)
-    for name in filters:
-        if name == "after":
-            query = query.where(key > bindparam("after"))
-        else:
-            query = query.where(getattr(model, name) == bindparam(name))
-    return query.order_by(key).limit(bindparam("limit", type_=Integer))
+    order: InstrumentedAttribute[Any] = getattr(model, name)
+{% if cookiecutter.database == "mysql" %}
+    column = order.expression
+    # The server compares an ENUM as text, and sorts it by number.
+    if getattr(column, "nullable", True) or getattr(column.type, "native_enum", False):
+        raise ArgumentError(f"{order} may be null, or is an ENUM: pages need an order")
+{% else %}
+    if getattr(order.expression, "nullable", True):
+        raise ArgumentError(f"{order} may be null: pages need an order of all rows")
+{% endif %}
+    columns = [key] if order is key else [order, key]
+    query = select(model).limit(bindparam("limit", type_=Integer))
+    query = query.order_by(*(one.desc() if descending else one for one in columns))
+    if first:
+        return query
+    beyond = operator.lt if descending else operator.gt
+    after = bindparam("after", type_=key.expression.type)
+    if order is key:
+        return query.where(beyond(key, after))
+    last = aliased(model)
+    value = select(getattr(last, name)).where(getattr(last, key.key) == after)
+    seen = value.scalar_subquery()
+{% if cookiecutter.database == "mysql" %}
+    # It would not look up `(a, b) > (c, d)` in an index.
+    same = and_(order == seen, beyond(key, after))
+    return query.where(or_(beyond(order, seen), same))
+{% else %}
+    return query.where(beyond(tuple_(order, key), tuple_(seen, after)))
+{% endif %}
 
 
 async def get_or_404(
@@ -103,27 +151,41 @@ async def get_or_404(
 async def read_page(
     session: DatabaseSession,
     model: type[Row],
-    parameters: Paging,
+    parameters: Paging[Any],
     *conditions: ColumnElement[bool],
+    order: Order | None = None,
     options: Sequence[ORMOption] = (),
 ) -> dict[str, Any]:
     """Return the fields of a `Page`: rows after the last one seen, in order of key.
 
-    A parameter that has the name of a column asks for the rows with this value;
-    `conditions` narrow it further, and `options` say what to load with the rows.
+    `conditions` say which rows: `Product.name == name`. With an `order`, such as
+    `Product.price.desc()`, rows come in that, and then in order of key. `options` say
+    what to load with them.
 
-    The key is looked up in its index, so the millionth row costs what the first
-    does. One row more than asked for tells whether there is a next page; counting
-    all of them would cost more than the page.
+    The last row seen is looked up in an index, so the millionth row costs what the
+    first does. One row more than asked for tells whether there is a next page;
+    counting all of them would cost more than the page.
+
+    Raises:
+        HTTPException: 404, the last row seen is gone, and its place is not known.
     """
-    filters = parameters.model_dump(exclude={"limit"}, exclude_none=True)
-    query = page(model, type(parameters), *filters)
+    key, after = key_of(model).key, parameters.after
+    name, descending = (key, False) if order is None else direction(model, order)
+    query = page(model, name, descending=descending, first=after is None)
     if conditions or options:
         query = query.where(*conditions).options(*options)
-    values = filters | {"limit": parameters.limit + 1}
+    values = {"after": after, "limit": parameters.limit + 1}
     rows = (await session.scalars(query, values)).unique().all()
+    if name != key and after is not None and not rows:
+        await get_or_404(session, model, after)
     items = rows[: parameters.limit]
     more = len(rows) > parameters.limit
-    last = getattr(items[-1], key_of(model).key) if more else None
-    return {"items": items, "next": last}
+    return {"items": items, "next": getattr(items[-1], key) if more else None}
+
+
+def direction(model: type[Row], order: Order) -> tuple[str, bool]:
+    """Return the name of a model's attribute, and whether its order is descending."""
+    descending = isinstance(order, UnaryExpression) and order.modifier is desc_op
+    column = order.element if isinstance(order, UnaryExpression) else order.expression
+    return model.__mapper__.get_property_by_column(column).key, descending
 {% endcall %}

@@ -48,7 +48,8 @@ async def list_products(
     session: DatabaseReadSession,
 ) -> dict[str, Any]:
     """Return a page of products, all of them or those of one name."""
-    return await read_page(session, Product, search)
+    conditions = [] if search.name is None else [Product.name == search.name]
+    return await read_page(session, Product, search, *conditions)
 
 
 @router.get("/{product_id}", response_model=ProductRead, responses=problems(404))
