@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import MAIN, clean_environment
+from tests.test_service import add_tests
 from tests.variants import ROOT, VARIANTS, Variant, environment
 
 DEPENDENCY = "app/dependencies/database.py"
@@ -83,7 +84,7 @@ class Cut:
     point: int
     variant: str
     test: str
-    """One of the generated project's own; with a slash before it, one of those in `tests/faults`."""
+    """One of the generated project's own; with / before it, one of `tests/faults`; with +, one of `tests/service`."""
 
     file: str
     old: str
@@ -114,20 +115,20 @@ CUTS = [
     Cut(1, "postgresql-async-alembic", "/test_killed_before_commit", DEPENDENCY, 'scope="function"', 'scope="request"'),
     Cut(1, "mysql-sync-create_all", "test_commit_comes_before_the_answer",
         DEPENDENCY, 'scope="function"', 'scope="request"'),
-    Cut(1, "sqlite-sync-alembic", "test_failure_of_commit_itself", DEPENDENCY, "session.rollback"),
-    Cut(1, "mysql-sync-alembic", "test_reading_session_refuses_objects",
+    Cut(1, "sqlite-sync-alembic", "+test_failure_of_commit_itself", DEPENDENCY, "session.rollback"),
+    Cut(1, "mysql-sync-alembic", "test_reading_session_refuses_to_write",
         DEPENDENCY, "session.flush()  # which refuses", "pass"),
     Cut(1, "postgresql-async-create_all", "test_reading_elsewhere",
         "app/database/engine.py", "if statement := dialect.refuse_writes(settings)", "if statement := None"),
     Cut(1, "postgresql-sync-create_all", "test_changes_in_place", TRACKING, "@event.listens_for("),
-    Cut(1, "mysql-sync-create_all", "test_no_moment", MODEL, "value.utcoffset() is None", "False"),
+    Cut(1, "mysql-sync-create_all", "test_moment", MODEL, "value.utcoffset() is None", "False"),
     Cut(2, "postgresql-sync-create_all", "/test_more_clients_than_connections",
         DEPENDENCY, "await get_turns().take(", "print("),
     Cut(2, "postgresql-async-alembic", "/test_waiting_is_bounded",
         DEPENDENCY, "get_settings().database_pool_timeout", "None"),
     Cut(3, "postgresql-async-alembic", "/test_no_leaks", DEPENDENCY, "await session.", "None and session."),
-    Cut(3, "postgresql-sync-alembic", "test_session_ends_with_its_request", SESSION, '"close_resets_only": False'),
-    Cut(3, "mysql-async-alembic", "test_session_ends_with_its_request", DEPENDENCY, "await session.close()", "pass"),
+    Cut(3, "postgresql-sync-alembic", "test_commit_comes_before_the_answer", SESSION, '"close_resets_only": False'),
+    Cut(3, "mysql-async-alembic", "test_commit_comes_before_the_answer", DEPENDENCY, "await session.close()", "pass"),
     Cut(3, "postgresql-async-alembic", "/test_statement_that_is_left",
         DEPENDENCY, " if is_free else session.invalidate()", ""),
     Cut(1, "postgresql-async-alembic", "/test_cut_short",
@@ -136,8 +137,8 @@ CUTS = [
         "app/main.py", "middleware=[Middleware(FinishSessions)]", "middleware=[]"),
     Cut(3, "sqlite-sync-alembic", "test_request_that_is_cut_short",
         "app/main.py", "middleware=[Middleware(FinishSessions)]", "middleware=[]"),
-    Cut(3, "sqlite-async-alembic", "test_no_session", DEPENDENCY, '["type"] == "websocket"', '["type"] == ""'),
-    Cut(3, "postgresql-sync-alembic", "test_error", "app/main.py", "app.add_middleware(CloseOnError)"),
+    Cut(3, "sqlite-async-alembic", "+test_no_session", DEPENDENCY, '["type"] == "websocket"', '["type"] == ""'),
+    Cut(3, "postgresql-sync-alembic", "+test_error", "app/main.py", "app.add_middleware(CloseOnError)"),
     Cut(3, "postgresql-async-alembic", "/test_two_loops", DEPENDENCY, "dispose(close=False)"),
     Cut(3, "sqlite-async-alembic", "test_one_session_at_a_time", DEPENDENCY, "refuse_second(kinds, kind)"),
     Cut(4, "postgresql-async-create_all", "/test_outage", PG, "except OSError", "except ZeroDivisionError"),
@@ -164,7 +165,7 @@ CUTS = [
     Cut(6, "postgresql-async-alembic", "/test_refused", PG, '"28": Fault.LOGIN'),
     Cut(6, "mysql-sync-alembic", "/test_refused", MYSQL, ": Fault.PRIVILEGE"),
     Cut(6, "sqlite-async-alembic", "/test_failed_start", "app/main.py", "app.add_middleware(OneLineStartupError)"),
-    Cut(6, "postgresql-sync-alembic", "test_schema_of_other_code", SCHEMA, "if current == heads", "if True"),
+    Cut(6, "postgresql-sync-alembic", "test_other_schema", SCHEMA, "if current == heads", "if True"),
     Cut(7, "mysql-async-alembic", "/test_one_email",
         PROBLEMS, "violation := dialect.violation(error)", "violation := None"),
     Cut(7, "postgresql-async-alembic", "/test_schemathesis", "app/limits.py", "INTEGER = 2**31 - 1", "INTEGER = 2**63"),
@@ -176,7 +177,7 @@ CUTS = [
     Cut(8, "sqlite-sync-alembic", "/test_in_memory", SQLITE, '"pool_size": 1, ', ""),
     Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "sync_session_class=OneTaskSession"),
     Cut(9, "mysql-async-create_all", "test_lazy_loading_is_refused", RULES, "@event.listens_for(Mapper"),
-    Cut(9, "mysql-async-alembic", "test_update", MODEL, "mapper.eager_defaults = True", "pass"),
+    Cut(9, "mysql-async-alembic", "test_change_of_a_part", MODEL, "mapper.eager_defaults = True", "pass"),
     Cut(10, "sqlite-async-alembic", "/test_stop_with_a_stream",
         "Dockerfile", ', "--timeout-graceful-shutdown", "8"', ""),
     Cut(10, "postgresql-sync-alembic", "/test_stop",
@@ -186,10 +187,10 @@ CUTS = [
     Cut(11, "postgresql-sync-create_all", "/test_pgbouncer", PG, '"prepare_threshold": None', ""),
     Cut(12, "postgresql-sync-alembic", "/test_statement_timeout", PG, "-c statement_timeout", "-c lock_timeout"),
     Cut(12, "mysql-async-alembic", "/test_statement_timeout", MYSQL, 'f"/*M!100101'),
-    Cut(12, "sqlite-sync-alembic", "test_large_body", "app/main.py", "app.add_middleware(BodyLimit"),
+    Cut(12, "sqlite-sync-alembic", "test_malformed_body", "app/main.py", "app.add_middleware(BodyLimit"),
     Cut(12, "mysql-sync-alembic", "/test_rows_read",
         "app/web/queries.py", "or_(beyond(order, seen), same)", "or_(beyond(order, seen), same).is_(True)"),
-    Cut(12, "mysql-sync-alembic", "test_list_refuses", "app/schemas/types.py", "le=limits.PAGE, ", ""),
+    Cut(12, "mysql-sync-alembic", "+test_list_refuses", "app/schemas/types.py", "le=limits.PAGE, ", ""),
 ]  # fmt: skip
 
 
@@ -222,6 +223,9 @@ def words_of(project: Path, cut: Cut) -> str | None:
             command += ["tests/faults", "-k", f"{cut.test.removeprefix('/')} and {cut.variant}"]
             variables = clean_environment() | {"BROKEN_PROJECT": str(copy), "REQUIRE_SERVERS": "1"}
             result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        elif cut.test.startswith("+"):
+            add_tests(copy, next(variant for variant in VARIANTS if str(variant) == cut.variant))
+            result = run_own_tests(copy, "tests/service", "-k", cut.test.removeprefix("+"))
         else:
             result = run_own_tests(copy, "-k", cut.test)
         if result.returncode == 0:
@@ -261,7 +265,7 @@ def try_cuts(projects: dict[Variant, Path], points: set[int]) -> bool:
         words = words_of(projects[variant], cut)
         found = found and words is not None
         print(f"{cut.point:2} {POINTS[cut.point]}\n   without {cut.old} in {cut.variant}")
-        print(f"   {cut.test.removeprefix('/')}: {words or 'MISSED'}", flush=True)
+        print(f"   {cut.test.lstrip('/+')}: {words or 'MISSED'}", flush=True)
     return found
 
 

@@ -174,7 +174,7 @@ def test_generated_anew(tmp_path: Path, before: dict[str, str], change: dict[str
     team.edit(service, "async", before.get("migrations", "alembic"))
     for folder in (service, *(path for path in service.rglob("*") if path.is_dir())):
         (folder / "ours.txt").write_text("ours", encoding="utf-8")
-    edited = "tests/test_migrations.py" if "create_all" in change.values() else "README.md"
+    edited = "tests/guarantees/test_migrations.py" if "create_all" in change.values() else "README.md"
     with (service / edited).open("a", encoding="utf-8") as file:
         file.write("# ours\n")
     kept = {edited} if edited.startswith("tests/") else set()

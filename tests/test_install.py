@@ -265,7 +265,7 @@ def test_read_only(cookies: Cookies) -> None:
     """The tests need not write into the folder of the project."""
     project = Project(cookies.bake().project_path, Variant("sqlite", "async", "alembic"))
     (project.path / ".pytest_cache").touch()  # the superuser may write anywhere, but no folder there
-    assert " passed" in project.run("pytest", "-q", "tests/test_models.py")
+    assert " passed" in project.run("pytest", "-q", "tests/guarantees/test_models.py")
 
 
 def instructions(dockerfile: Path) -> list[tuple[str, str]]:

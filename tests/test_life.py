@@ -189,7 +189,7 @@ class Life:
         assert "Traceback" not in output
         return output
 
-    def suite(self, tests: str = "tests/test_migrations.py", status: int = 0) -> str:
+    def suite(self, tests: str = "tests/guarantees/test_migrations.py", status: int = 0) -> str:
         """Run the project's own tests, of its migrations alone if nothing else is said."""
         return self.project.run(
             "pytest", "-q", "-p", "no:cacheprovider", tests, status=status, **server_of(self.project.variant)

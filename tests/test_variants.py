@@ -27,13 +27,12 @@ COMMON = """
     app/models/__init__.py app/models/base.py app/models/product.py app/models/rules.py
     app/database/tracking.py app/models/user.py app/schemas/__init__.py
     app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py app/settings.py
-    app/web/telemetry.py tests/__init__.py tests/client.py tests/conftest.py tests/faults.py tests/journal.py
-    tests/process.py tests/server.py tests/test_concurrency.py tests/test_health.py tests/test_logs.py
-    tests/test_models.py tests/test_pool.py tests/test_problems.py tests/test_products.py
-    tests/test_queries.py tests/test_request_id.py
-    tests/test_resources.py tests/test_session.py tests/test_settings.py tests/test_slow_queries.py
-    tests/test_startup.py tests/test_telemetry.py tests/test_tracking.py tests/test_users.py tests/test_violations.py
-    tests/test_websockets.py
+    app/web/__init__.py app/web/telemetry.py tests/__init__.py tests/client.py tests/conftest.py
+    tests/guarantees/__init__.py
+    tests/guarantees/conftest.py tests/guarantees/own.py tests/guarantees/test_concurrency.py
+    tests/guarantees/test_health.py tests/guarantees/test_models.py tests/guarantees/test_problems.py
+    tests/guarantees/test_queries.py tests/guarantees/test_routes.py tests/guarantees/test_session.py
+    tests/guarantees/test_startup.py tests/server.py tests/test_products.py tests/test_settings.py tests/test_users.py
 """.split()
 CONVENTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]
 OF_A_FORK = [
@@ -41,17 +40,17 @@ OF_A_FORK = [
     *(["LICENSE"] if (ROOT / "{{cookiecutter.project_slug}}" / "LICENSE").exists() else []),
 ]
 WITH = {
-    "sqlite": ["app/database/dialects/sqlite.py", "tests/test_sqlite.py"],
+    "sqlite": ["app/database/dialects/sqlite.py", "tests/guarantees/test_sqlite.py"],
     "postgresql": ["app/database/dialects/postgresql.py"],
     "mysql": ["app/database/dialects/mysql.py", "app/database/dialects/sqlite.py"],
     "alembic": [
         "migrations/env.py",
         "migrations/script.py.mako",
         "migrations/versions/2026_11_20_0001_products_and_users.py",
-        "tests/test_migrations.py",
+        "tests/guarantees/test_migrations.py",
     ],
     "create_all": [],
-    "sync": ["app/dependencies/cut_short.py", "tests/test_routes.py"],
+    "sync": ["app/dependencies/cut_short.py", "tests/guarantees/test_threads.py"],
     "async": ["app/database/one_task.py"],
 }
 

@@ -250,4 +250,5 @@ def test_new_model(stressed: Project, database_url: str, variant: Variant) -> No
     stressed.run("ruff", "format", "--check", "--no-cache")
     for command in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"], ["check"]):
         stressed.run("alembic", *command, DATABASE_URL=database_url)
-    stressed.run("pytest", "-q", "-p", "no:cacheprovider", "tests/test_migrations.py", "tests/test_startup.py")
+    own = (f"tests/guarantees/test_{name}.py" for name in ("migrations", "startup"))
+    stressed.run("pytest", "-q", "-p", "no:cacheprovider", *own)

@@ -1,11 +1,43 @@
 """The client of the tests: it calls the service in this process, without a network."""
 
+import logging
+
 {% if cookiecutter.engine == "async" %}
 from httpx2 import AsyncClient
-
-Client = AsyncClient
 {% else %}
 from fastapi.testclient import TestClient
-
-Client = TestClient
 {% endif %}
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Client = {{ "AsyncClient" if cookiecutter.engine == "async" else "TestClient" }}
+HEADERS: dict[str, str] = {}
+"""What every request of the tests sends, such as a key that the service asks for."""
+
+journal: list[str] = []
+"""What has happened, in its order."""
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Notes when the service begins to answer, and logs failures as a server does.
+
+    Pytest shows that log with a test that fails: a 500 alone does not say why.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                journal.append(f"answer {message['status']}")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception:
+            logger.exception("The service has failed")
+            raise

@@ -3,7 +3,6 @@
 {% call engine() %}
 """Fixtures: a started service, a transaction around each test, a client."""
 
-import sys
 from collections.abc import AsyncIterator{{ ", Iterator" if is_async }}
 
 import pytest
@@ -22,14 +21,8 @@ from app.database.engine import build_engine, get_engine, get_read_engine
 from app.database.session import get_read_session_factory, get_session_factory
 from app.main import create_app
 from app.settings import Settings, get_settings
-from tests import faults
-from tests.client import Client
-from tests.journal import AnswerJournal
-from tests.process import Run, run_service
+from tests.client import HEADERS, Client, Journal
 from tests.server import NOTE, drop_statement, new_url
-
-IMPORTED = frozenset(sys.modules)
-"""What the service has imported, where the environment asks for nothing."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -61,11 +54,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def app() -> FastAPI:
-    """Return the service, with a few routes that fail in ways of interest."""
-    app = create_app()
-    app.include_router(faults.router)
-    app.add_exception_handler(faults.TiredError, faults.on_tired)
-    return app
+    """Return the service."""
+    return create_app()
 
 
 @pytest.fixture(scope="session")
@@ -73,14 +63,16 @@ async def started_client(app: FastAPI) -> AsyncIterator[Client]:
     """Start the service as a server does, on an empty database; stop it at the end."""
     # What a route raises is to be seen as a client sees it.
 {% if is_async %}
-    transport = ASGITransport(AnswerJournal(app), raise_app_exceptions=False)
+    transport = ASGITransport(Journal(app), raise_app_exceptions=False)
+    address = "http://testserver"
     async with (
         app.router.lifespan_context(app),
-        Client(transport=transport, base_url="http://testserver") as client,
+        Client(transport=transport, base_url=address, headers=HEADERS) as client,
     ):
         yield client
 {% else %}
-    with Client(AnswerJournal(app), raise_server_exceptions=False) as client:
+    heard = Journal(app)
+    with Client(heard, raise_server_exceptions=False, headers=HEADERS) as client:
         yield client
 {% endif %}
     await drop(get_settings().database_url)
@@ -106,16 +98,6 @@ async def client(started_client: Client) -> AsyncIterator[Client]:
         for factory, options in zip(factories, usual, strict=True):
             factory.kw = options
         await transaction.rollback()
-
-
-@pytest.fixture(scope="session")
-def uvicorn_run(
-    started_client: Client,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Run:
-    """Run the service once, as uvicorn does, for all who look at what it leaves."""
-    del started_client  # it has made the database, and drops it
-    return run_service(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture(autouse=True)

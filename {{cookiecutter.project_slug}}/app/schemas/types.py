@@ -119,7 +119,9 @@ class Amount(GroupedMetadata):
         most = 10**whole - unit
         least = -most if self.signed else 0
         sign = "-?" if self.signed else ""
-        text = re.compile(rf"^{sign}[0-9]{{1,{whole}}}(\.[0-9]{{1,{self.decimals}}})?$")
+        before, after = f"1,{whole}", f"1,{self.decimals}"
+        parts = ("^", sign, "[0-9]{", before, r"}(\.[0-9]{", after, "})?$")
+        text = re.compile("".join(parts))
         exponent = Decimal(1).scaleb(-self.decimals)
 
         def number_or_text(value: Any) -> Any:

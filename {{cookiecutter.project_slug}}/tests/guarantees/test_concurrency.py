@@ -1,0 +1,118 @@
+{% from "engine.jinja" import engine with context %}
+{% set is_async = cookiecutter.engine == "async" %}
+{% call engine() %}
+"""Many requests at once, with sessions that really commit."""
+
+{% if is_async %}
+import asyncio
+{% else %}
+import time
+from concurrent.futures import ThreadPoolExecutor
+{% endif %}
+from typing import Annotated
+
+import pytest
+from fastapi import Depends
+from sqlalchemy import text
+{% if is_async %}
+from sqlalchemy.exc import InvalidRequestError
+{% endif %}
+
+from app.database.engine import get_capacity
+from app.dependencies import database
+from app.dependencies.database import DatabaseReadSession, DatabaseSession{{ ", open_session" if is_async }}
+from app.settings import get_settings
+from tests.client import Client
+from tests.guarantees.own import router
+
+
+async def together(client: Client, number: int, method: str, path: str) -> list[int]:
+    """Send the same request many times at once; return the statuses, in order."""
+{% if is_async %}
+    requests = [client.request(method, path) for _ in range(number)]
+    responses = await asyncio.gather(*requests)
+{% else %}
+    with ThreadPoolExecutor(number) as pool:
+        requests = [pool.submit(client.request, method, path) for _ in range(number)]
+        responses = [request.result() for request in requests]
+{% endif %}
+    for response in responses:
+        has_advice = "Retry-After" in response.headers
+        assert has_advice == (response.status_code == 503)
+    return sorted(response.status_code for response in responses)
+
+
+async def ask(session: DatabaseSession) -> int:
+    """Ask the database who this is, as an authenticated route would."""
+    return await session.scalar(text("SELECT 1")) or 0
+
+
+@router.get("/two-dependencies")
+async def use_two_dependencies(
+    session: DatabaseSession,
+    one: Annotated[int, Depends(ask)],
+) -> int:
+    """Use the session in a dependency, and again in the route."""
+    return one + await ask(session)
+
+
+@router.get("/two-sessions")
+async def use_two_sessions(
+    reader: DatabaseReadSession,
+    session: DatabaseSession,
+) -> int:
+    """Use both sessions, which take a connection each."""
+    return (await reader.scalar(text("SELECT 1")) or 0) + await ask(session)
+
+
+@router.get("/hold")
+async def hold_a_session(session: DatabaseSession) -> None:
+    """Keep a session for a while."""
+    await ask(session)
+    await asyncio.sleep(0.3)
+
+
+@pytest.mark.parametrize("path", ["two-dependencies", "two-sessions"])
+async def test_more_requests_than_connections(
+    started_client: Client,
+    path: str,
+) -> None:
+    """Requests wait for their turn, none for each other, whatever they ask for."""
+    statuses = await together(started_client, 60, "GET", f"/own/{path}")
+    assert statuses == [200] * 60
+
+
+async def test_waiting_too_long(
+    started_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who waits longer than DATABASE_POOL_TIMEOUT is told when to come back."""
+    hasty = get_settings().model_copy(update={"database_pool_timeout": 0.05})
+    monkeypatch.setattr(database, "get_settings", lambda: hasty)
+    capacity = get_capacity()
+    statuses = await together(started_client, capacity + 2, "GET", "/own/hold")
+    assert statuses == [200] * capacity + [503] * 2
+    assert await together(started_client, 1, "GET", "/own/hold") == [200]
+
+
+@pytest.mark.usefixtures("known_tables")
+async def test_one_of_many(committing_client: Client) -> None:
+    """Of requests that want the same name at once, one gets it."""
+    path = "/own/shelves?name=a"
+    statuses = await together(committing_client, 8, "POST", path)
+    assert statuses == [201] + [409] * 7
+    assert (await committing_client.get("/own/shelves")).json() == ["a"]
+{% if is_async %}
+
+
+async def test_one_session_in_two_tasks(started_client: Client) -> None:
+    """Two tasks on one session is an error, whatever the driver would make of it."""
+    del started_client
+    async with open_session() as session:
+        statements = [ask(session) for _ in range(2)]
+        results = await asyncio.gather(*statements, return_exceptions=True)
+    [error] = [result for result in results if result != 1]
+    assert isinstance(error, InvalidRequestError)
+    assert "give each task a session of its own" in str(error)
+{% endif %}
+{% endcall %}
