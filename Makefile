@@ -54,11 +54,11 @@ test-mutations: .venv/.test  ## break the database layer of every variant, and s
 benchmark: .venv/.benchmark  ## measure a service, beside a tutorial's and the limit: database=sqlite engine=sync rounds=3 docs=no
 	@$(BIN)/python -m benchmarks.service $(ANSWERS)
 
-benchmark-growth: .venv/.benchmark  ## measure how its cost grows, and what its start costs: rows=100000 rounds=3 docs=no
+benchmark-growth: .venv/.benchmark  ## measure pages of large tables, and what a start costs: rows=100000 rounds=3 docs=no
 	@$(BIN)/python -m benchmarks.growth $(ANSWERS)
 
 benchmark-bake: .venv/.new-project  ## measure what a bake costs
-	@$(BIN)/python benchmarks/bake.py
+	@$(BIN)/python -m benchmarks.bake
 
 picture: .venv/.new-project  ## draw what `make new-project` asks, for the README
 	@$(BIN)/python docs/answers.py

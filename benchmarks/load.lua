@@ -1,25 +1,26 @@
--- What wrk sends: `wrk --script load.lua URL -- OPERATION ROWS PAGING SEED`, and the result as JSON.
--- The same seed asks for the same rows, in the same order.
+-- What wrk sends: `wrk --script load.lua URL -- OPERATION ROWS PAGING SEED`, and the result as JSON. An OPERATION that
+-- begins with a slash is a path to GET. The same seed asks for the same rows, in the same order.
 
 local operation, rows, paging
+local path = "/api/v1/products"
 local JSON = { ["Content-Type"] = "application/json" }
 
 local send = {
   get = function()
-    return wrk.format("GET", "/api/v1/products/" .. math.random(rows))
+    return wrk.format("GET", path .. "/" .. math.random(rows))
   end,
   list = function()
-    return wrk.format("GET", "/api/v1/products?limit=20&" .. paging .. "=" .. math.random(rows - 20))
+    return wrk.format("GET", path .. "?limit=20&" .. paging .. "=" .. math.random(rows - 20))
   end,
   post = function()
     local body = '{"name": "Lamp %d", "description": "Warm light", "price": "%d.90", "quantity": %d}'
     local number = math.random(1000)
-    return wrk.format("POST", "/api/v1/products", JSON, body:format(number, number, number))
+    return wrk.format("POST", path, JSON, body:format(number, number, number))
   end,
   patch = function()
-    local body = '{"price": "%d.50", "quantity": %d}'
     local number = math.random(1000)
-    return wrk.format("PATCH", "/api/v1/products/" .. math.random(rows), JSON, body:format(number, number))
+    local body = ('{"price": "%d.50", "quantity": %d}'):format(number, number)
+    return wrk.format("PATCH", path .. "/" .. math.random(rows), JSON, body)
   end,
 }
 
@@ -29,7 +30,7 @@ function init(args)
 end
 
 function request()
-  return send[operation]()
+  return send[operation] and send[operation]() or wrk.format("GET", operation)
 end
 
 function done(summary, latency)

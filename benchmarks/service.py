@@ -1,15 +1,13 @@
 """What a request to a generated service costs, beside the same routes written by hand and as tutorials write them.
 
-    make benchmark
     make benchmark database=sqlite engine=sync rounds=5 seconds=4 docs=no
-    make benchmark DATABASE_POOL_PRE_PING=false
+    make benchmark DATABASE_POOL_PRE_PING=false TUTORIAL_PRE_PING=true
 
-`wrk` drives three services, one process each, in turns: the template's, the tutorial's (`services/tutorial_*.py`), and
+`wrk` drives three services, one process each, in turns: the template's, the tutorial's (`services/tutorial.py`), and
 the limit (`services/limit.py`). Ratios are those of one round, since a machine is faster at one time than at another.
 """
 
 import contextlib
-import difflib
 import http.client
 import json
 import os
@@ -23,26 +21,39 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmarks import report
+from benchmarks.report import TITLES, Figures, Found, keep, tables
 from new_project import given, overlooked
 from tests.databases import drop_databases, sql
-from tests.variants import PYTHONS, ROOT, Variant, environment, install, requirements
+from tests.variants import CONTEXT, ROOT, Variant, environment, install, requirements
 
-HERE = Path(__file__).resolve().parent
-CONTEXT = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
-OPERATIONS = ("get", "list", "post", "patch")
+SERVICES = Path(__file__).resolve().parent / "services"
+LOAD = SERVICES.parent / "load.lua"
+PYTHON = "{}.{}".format(*sys.version_info)
+BIN = environment(PYTHON) / "bin"
+PATH = "/api/v1/products"
 ROWS = 1000
 SERVERS = {"postgresql": "postgresql://postgres@127.0.0.1:5432/postgres", "mysql": "mysql://root@127.0.0.1:3306/mysql"}
-INSTALL_WRK = "wrk is not installed: apt-get install wrk, dnf install wrk, or brew install wrk"
+SYNC = {
+    r"\basync (?!def lifespan)|\bawait ": "",
+    r"connection\.run_sync\((.+)\)": r"\1(connection)",
+    r"from sqlalchemy.ext.asyncio import .+": "from sqlalchemy import create_engine\n"
+    "from sqlalchemy.orm import Session, sessionmaker",
+    r"AsyncSession": "Session",
+    r"async_sessionmaker\(engine, expire_on_commit=False\)": "sessionmaker(engine, autoflush=False)",
+    # A connection for each of the 40 threads. With the default pool, 5 and 10 more, this form locks up at 64 clients:
+    # all threads wait for connections, whose owners wait for a thread.
+    r"create_async_engine\(URL": "create_engine(URL, pool_size=40",
+}
+"""The words in which a synchronous tutorial differs."""
 
 
 class WrongError(Exception):
@@ -59,12 +70,6 @@ class Options:
     rounds: int = 9
     seconds: int = 2
     clients: int = 64
-    python: str = "{}.{}".format(*sys.version_info)
-    """The version of Python that runs the services."""
-    log: str = "on"
-    """Whether the server writes its access log, as the Dockerfile has it."""
-    pre_ping: str = "off"
-    """Whether the tutorial tests each connection before it is used, as the template does by default."""
     docs: str = "yes"
     """Whether the result goes into docs/."""
     other: str = ""
@@ -76,42 +81,24 @@ class Options:
         return Variant(self.database, self.engine, self.migrations)
 
 
-CHOICES = {
-    **{name: CONTEXT[name] for name in ("database", "engine", "migrations")},
-    "python": PYTHONS,
-    "log": ["on", "off"],
-    "pre_ping": ["on", "off"],
-    "docs": ["yes", "no"],
-}
+CHOICES = {name: CONTEXT[name] for name in ("database", "engine", "migrations")} | {"docs": ["yes", "no"]}
+Kind = TypeVar("Kind")
 
 
-def parse(words: Mapping[str, str]) -> tuple[Options, dict[str, str]]:
-    """Return the options, and settings of the template's service.
-
-    Or raise WrongError: a name or a value that does not exist.
-    """
-    options: dict[str, Any] = {}
-    settings = {}
-    lines = list(overlooked(Options.__dataclass_fields__, words))
+def parse(kind: type[Kind], words: Mapping[str, str]) -> Kind:
+    """Return the options. Or raise WrongError: a name or a value that does not exist."""
+    names = {name: field.type for name, field in kind.__dataclass_fields__.items()}
+    lines = list(overlooked(names, words))
     for name, value in words.items():
-        default = getattr(Options, name, None)
-        if name.isupper():
-            settings[name] = value
-        elif default is None or name not in Options.__dataclass_fields__:
-            close = difflib.get_close_matches(name, Options.__dataclass_fields__, n=1)
-            names = f"did you mean {close[0]}?" if close else f"they are {', '.join(Options.__dataclass_fields__)}"
-            lines.append(f"{name}: there is no such option; {names}")
+        if name not in names:
+            lines.append(f"{name}: there is no such option; they are {', '.join(names)}")
         elif value not in CHOICES.get(name, [value]):
             lines.append(f"{name}: {value!r} is none of {', '.join(CHOICES[name])}")
-        elif isinstance(default, int):
-            options[name] = int(value) if re.fullmatch(r"\d{1,4}", value) else 0
-            if not options[name]:
-                lines.append(f"{name}: {value!r} is no whole number above 0")
-        else:
-            options[name] = value
+        elif names[name] is int and not re.fullmatch(r"[1-9]\d{0,8}", value):
+            lines.append(f"{name}: {value!r} is no whole number above 0")
     if lines:
         raise WrongError("\n".join(lines))
-    return Options(**options), settings
+    return kind(**{name: names[name](value) for name, value in words.items()})
 
 
 @dataclass
@@ -122,6 +109,8 @@ class Service:
     port: int
     process: psutil.Process
     log: Path
+    started: float = 0
+    """Seconds from the start of its process to its first answer."""
     memory: float = 0
     """Mebibytes, before any load."""
 
@@ -132,12 +121,10 @@ class Service:
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Return the status and the body of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"Content-Type": "application/json"}
-        connection.request(method, f"/api/v1/products{path}", body and json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
         return answer.status, json.loads(text) if text.startswith((b"{", b"[")) else text
 
     def cpu(self) -> float:
@@ -145,110 +132,85 @@ class Service:
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
-    def settle(self) -> None:
-        """Wait until it has done what was asked for by clients that are gone."""
-        quiet, deadline = 0, time.monotonic() + 30
-        while quiet < 2 and time.monotonic() < deadline:
-            before = self.cpu()
-            time.sleep(0.05)
-            quiet = quiet + 1 if self.cpu() == before else 0
-
     def tail(self) -> str:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
 
-
-class Figures(NamedTuple):
-    """One service, one operation, one round."""
-
-    rate: float
-    """Requests a second."""
-    p50: float
-    """Milliseconds."""
-    p99: float
-    cpu: float
-    """Microseconds of the server process, for a request."""
-    busy: float
-    """The share of a core that it used."""
-
-
-def measure(service: Service, operation: str, options: Options, seconds: int, seed: int) -> Figures:
-    """Load a service for some seconds.
-
-    Or raise WrongError: a request failed.
-    """
-    limits = f"--threads 1 --connections {options.clients} --duration {seconds}s --timeout 30s".split()
-    what = [operation, str(ROWS), service.paging, str(seed)]
-    command = ["wrk", *limits, "--script", str(HERE / "load.lua"), f"http://127.0.0.1:{service.port}", "--", *what]
-    before = service.cpu()
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    used = service.cpu() - before
-    service.settle()
-    lines = [line for line in result.stdout.splitlines() if line.startswith("{")]
-    if result.returncode or not lines:
-        raise WrongError(f"wrk failed:\n{result.stdout}")
-    seen = json.loads(lines[-1])
-    if seen["failed"] or not seen["requests"]:
-        message = f"{service.name}, {operation}: {seen['failed']} of {seen['requests']} requests failed"
-        raise WrongError(f"{message}; its log ends:\n{service.tail()}")
-    requests, duration = seen["requests"], seen["seconds"]
-    return Figures(requests / duration, seen["p50"], seen["p99"], used / requests * 1e6, used / duration)
+    def measure(self, operation: str, clients: int, seconds: int, seed: int = 0) -> Figures:
+        """Load it for some seconds. Or raise WrongError: a request failed."""
+        command = f"wrk --threads 1 --connections {clients} --duration {seconds}s --timeout 30s --script".split()
+        command += [str(LOAD), f"http://127.0.0.1:{self.port}", "--", operation, str(ROWS), self.paging, str(seed)]
+        before = self.cpu()
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        used = self.cpu() - before
+        lines = [line for line in result.stdout.splitlines() if line.startswith("{")]
+        if result.returncode or not lines:
+            raise WrongError(f"wrk failed:\n{result.stdout}")
+        seen = json.loads(lines[-1])
+        requests, duration = seen["requests"], seen["seconds"]
+        if seen["failed"] or not requests:
+            message = f"{self.name}, {operation}: {seen['failed']} of {requests} requests failed"
+            raise WrongError(f"{message}; its log ends:\n{self.tail()}")
+        quiet, deadline = 0, time.monotonic() + 30
+        while quiet < 2 and time.monotonic() < deadline:  # it finishes what clients that are gone have asked for
+            before = self.cpu()
+            time.sleep(0.05)
+            quiet = quiet + 1 if self.cpu() == before else 0
+        return Figures(requests / duration, seen["p50"], seen["p99"], used / requests * 1e6, used / duration)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def clean_environment() -> dict[str, str]:
-    """Return the environment without what belongs to make, or to somebody's service."""
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return the environment without what belongs to make, or to somebody's service; and `variables`."""
     ours = ("DATABASE_", "LOG_", "OTEL_", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV", "UVICORN_", "WEB_CONCURRENCY")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | variables
+
+
+def python(*arguments: str, folder: Path | None = None, **variables: str) -> str:
+    """Run Python as the services do; return what it prints. Or raise WrongError: it failed."""
+    where = {"cwd": folder, "env": clean_environment(**variables)}
+    result = subprocess.run([str(BIN / "python"), *arguments], **where, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise WrongError(f"python {' '.join(arguments)[:80]} fails:\n{result.stderr[-3000:]}")
+    return result.stdout
 
 
 @contextlib.contextmanager
-def serve(name: str, app: str, folder: Path, options: Options, **variables: str) -> Iterator[Service]:
+def serve(name: str, app: str, folder: Path, ready: str = PATH, **variables: str) -> Iterator[Service]:
     """Start a service, as the template's Dockerfile does; stop it at the end.
 
     Or raise WrongError: it does not answer.
     """
-    port = free_port()
-    command = [str(environment(options.python) / "bin" / "uvicorn"), app, "--port", str(port)]
-    command += ["--timeout-graceful-shutdown", "8"] + ["--no-access-log"] * (options.log == "off")
-    variables = clean_environment() | {"PYTHONUNBUFFERED": "1"} | variables
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [str(BIN / "uvicorn"), app, "--port", str(port), "--timeout-graceful-shutdown", "8"]
+    variables = clean_environment(**{"PYTHONUNBUFFERED": "1", "LOG_FORMAT": "json"} | variables)
     with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
+        began = time.perf_counter()
         # A session of its own: Ctrl-C is for us, and we stop it.
         server = subprocess.Popen(
             command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             service = Service(name, port, psutil.Process(server.pid), Path(log.name))
-            deadline = time.monotonic() + 60
-            while True:
+            while not service.started:
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    if service.call("GET", "?limit=1")[0] == 200:
-                        break
-                if server.poll() is not None or time.monotonic() > deadline:
+                    service.started = (service.call("GET", ready)[0] == 200) * (time.perf_counter() - began)
+                if server.poll() is not None or time.perf_counter() > began + 60:
                     raise WrongError(f"{name} does not start; its log ends:\n{service.tail()}")
-                time.sleep(0.05)
+                time.sleep(0.005)
             service.memory = service.process.memory_info().rss / 2**20
             yield service
         finally:
             server.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(15)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            server.kill()
 
 
 @contextlib.contextmanager
 def database(options: Options, folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database; drop it at the end.
-
-    Or raise WrongError: there is no server.
-    """
+    """Yield the URL of an empty database; drop it at the end. Or raise WrongError: there is no server."""
     driver = CONTEXT["_databases"][options.database][options.engine]["driver"]
     name = f"benchmark_{uuid.uuid4().hex[:12]}"
     if options.database == "sqlite":
@@ -267,216 +229,152 @@ def database(options: Options, folder: Path) -> Iterator[str]:
         drop_databases(server, name)
 
 
-def bake(options: Options, folder: Path) -> Path:
-    """Return the folder of a new project."""
-    answers = [f"{name}={value}" for name, value in options.variant.answers.items()]
-    command = [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "--default-config", *answers]
-    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    return copy(folder / str(options.variant), folder / "template")
+def project(options: Options, folder: Path, given_folder: str = "") -> Path:
+    """Return a copy of a project, or of a new one, without the settings of a developer: an image has none.
 
-
-def copy(project: Path, folder: Path) -> Path:
-    """Return a copy of a project, without the settings of a developer: an image has none.
-
-    Or raise WrongError: it is no project.
+    Or raise WrongError: it is no project, or there is no such Python.
     """
-    if not (project / "app" / "settings.py").is_file():
-        raise WrongError(f"{project} is no generated project")
-    return shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".env", ".venv", "*.db", "__pycache__"))
-
-
-def service_settings(settings: Mapping[str, str], project: Path) -> dict[str, str]:
-    """Return the variables of the template's service: those of its Dockerfile, and `settings`.
-
-    Or raise WrongError: it knows no such setting.
-    """
-    known = re.findall(r"^    (\w+): ", (project / "app" / "settings.py").read_text(encoding="utf-8"), re.MULTILINE)
-    for name in settings:
-        if name.lower() not in known:
-            close = difflib.get_close_matches(name, [word.upper() for word in known], n=1)
-            raise WrongError(
-                f"{name}: the service has no such setting" + "".join(f"; did you mean {w}?" for w in close)
-            )
-    return {"LOG_FORMAT": "json", **settings}
+    if not BIN.exists() and not install(PYTHON, requirements()):
+        raise WrongError(f"Python {PYTHON} is not installed")
+    original = Path(given_folder or folder / str(options.variant)).expanduser()
+    if not given_folder:
+        answers = [f"{name}={value}" for name, value in options.variant.answers.items()]
+        command = [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "--default-config", *answers]
+        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+    if not (original / "app" / "settings.py").is_file():
+        raise WrongError(f"{original} is no generated project")
+    target = folder / ("given" if given_folder else "new")
+    return shutil.copytree(original, target, ignore=shutil.ignore_patterns(".env", ".venv", "*.db", "__pycache__"))
 
 
 @contextlib.contextmanager
-def running(options: Options, settings: Mapping[str, str]) -> Iterator[list[Service]]:
+def running(options: Options, settings: dict[str, str]) -> Iterator[list[Service]]:
     """Start all services that can be compared; stop them, and remove what they made."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-        projects = {"template": bake(options, folder)}
+        apps = {"template": ("app.main:app", project(options, folder))}
         if options.other:
-            projects["other"] = copy(Path(options.other).expanduser(), folder / "other")
-        services = []
-        for name, project in projects.items():
-            url = stack.enter_context(database(options, folder))
-            variables = service_settings(settings if name == "template" else {}, project)
-            prepare = [str(environment(options.python) / "bin" / "python"), "-m", "app.database", "prepare"]
-            prepared = subprocess.run(
-                prepare,
-                cwd=project,
-                env=clean_environment() | {"DATABASE_URL": url},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if prepared.returncode:
-                raise WrongError(f"{name} cannot prepare its database:\n{prepared.stderr}")
-            service = serve(name, "app.main:app", project, options, DATABASE_URL=url, **variables)
-            services.append(stack.enter_context(service))
-        modules = {"tutorial": f"tutorial_{options.engine}"}
+            apps["other"] = ("app.main:app", project(options, folder, options.other))
+        tutorial = (SERVICES / "tutorial.py").read_text(encoding="utf-8")
+        known = (apps["template"][1] / "app" / "settings.py").read_text(encoding="utf-8")
+        for name in settings:
+            if f'"{name}"' not in tutorial and f"\n    {name.lower()}: " not in known:
+                raise WrongError(f"{name}: the service has no such setting")
+        for pattern, replacement in SYNC.items() if options.engine == "sync" else ():
+            tutorial = re.sub(pattern, replacement, tutorial)
+        (folder / "tutorial.py").write_text(tutorial, encoding="utf-8")
+        apps["tutorial"] = ("tutorial:app", folder)
         if options.database == "postgresql":
-            modules["limit"] = "limit"
-        for name, module in modules.items():
+            apps["limit"] = ("limit:app", SERVICES)
+        services = []
+        for name, (app, place) in apps.items():
             url = stack.enter_context(database(options, folder))
+            if name != "tutorial":
+                code = apps["template"][1] if name == "limit" else place
+                python("-m", "app.database", "prepare", folder=code, DATABASE_URL=url)
             if name == "limit":
                 url = re.sub(r"\+\w+", "", url)  # asyncpg knows of no other driver
-            variables = {"DATABASE_URL": url, "PRE_PING": options.pre_ping}
-            service = serve(name, f"{module}:app", HERE / "services", options, **variables)
-            services.append(stack.enter_context(service))
+            variables = {"DATABASE_URL": url} | (settings if name != "other" else {})
+            services.append(stack.enter_context(serve(name, app, place, **variables)))
         yield services
-
-
-def shape(value: Any) -> Any:
-    """Return what two services must have in common: all but the time of day."""
-    if isinstance(value, dict):
-        return {name: shape(item) for name, item in sorted(value.items())}
-    if isinstance(value, list):
-        return [shape(item) for item in value]
-    with contextlib.suppress(TypeError, ValueError):
-        datetime.fromisoformat(value)
-        return re.sub(r"\d", "0", value)
-    return value
 
 
 def fill(service: Service) -> None:
     """Store the rows, whose ids are then 1, 2, 3 ..."""
     for number in range(ROWS):
         body = {"name": f"Lamp {number}", "description": "Warm light", "price": "19.90", "quantity": number}
-        status, product = service.call("POST", "", body)
+        status, product = service.call("POST", PATH, body)
         if (status, product["id"]) != (201, number + 1):
             raise WrongError(f"{service.name} answers {status} {product} to a POST")
 
 
-def contract(service: Service) -> dict[str, Any]:
-    """Return what a service answers, to be compared with what others do."""
+def contract(service: Service) -> dict[str, str]:
+    """Return what a service answers to good and bad requests, to be compared with what others do."""
     new = {"name": "Desk", "price": 9.9, "quantity": 3}
-    requests: dict[str, tuple[Any, ...]] = {
-        "GET one": ("GET", "/7"),
-        "list": ("GET", f"?limit=20&{service.paging}=40"),
-        "last page": ("GET", f"?limit=20&{service.paging}={ROWS - 5}"),
-        "POST": ("POST", "", new),
-        "PATCH": ("PATCH", "/8", {"price": "7.50", "description": None}),
-        "GET what is not there": ("GET", "/999999"),
-        "PATCH what is not there": ("PATCH", "/999999", {"price": 1}),
-        "POST without a price": ("POST", "", {"name": "Desk", "quantity": 3}),
-        "POST of a negative price": ("POST", "", new | {"price": -1}),
-        "PATCH of a long name": ("PATCH", "/9", {"name": "x" * 101}),
-    }
+    requests: list[tuple[Any, ...]] = [
+        ("GET", "/7"),
+        ("GET", "?limit=20&paging=40"),
+        ("GET", f"?limit=20&paging={ROWS - 5}"),
+        ("POST", "", new),
+        ("PATCH", "/8", {"price": "7.50", "description": None}),
+        ("GET", "/999999"),
+        ("PATCH", "/999999", {"price": 1}),
+        ("POST", "", {"name": "Desk", "quantity": 3}),
+        ("POST", "", new | {"price": -1}),
+        ("PATCH", "/9", {"name": "x" * 101}),
+    ]
     answers = {}
-    for title, request in requests.items():
-        status, body = service.call(*request)
-        answers[title] = (status, shape(body) if status < 300 else None)
+    for method, path, *body in requests:
+        status, answer = service.call(method, PATH + path.replace("paging", service.paging), *body)
+        words = json.dumps(answer, sort_keys=True) if status < 300 else ""  # errors have forms of their own
+        answers[f"{method} {path} {body}"] = f"{status} " + re.sub(r"\d{4}-\d\d-\d\dT[^\"]+", "time", words)
     return answers
 
 
-def compare(services: list[Service], options: Options) -> None:
-    """See that all services answer alike.
-
-    Or raise WrongError: they do not.
-    """
+def compare(services: list[Service]) -> None:
+    """See that all services answer alike. Or raise WrongError: they do not."""
     expected, *others = [(service.name, contract(service)) for service in services]
-    lines = []
     for name, answers in others:
-        for title, answer in answers.items():
-            ours, theirs = repr(expected[1][title]), repr(answer)
-            if options.database != "postgresql":  # whose times have no offset, and less digits, in the tutorial
-                ours, theirs = (re.sub(r"'0000-00-00[^']*'", "'time'", text) for text in (ours, theirs))
-            if ours != theirs:
-                lines.append(f"{title}:\n  {expected[0]} answers {ours}\n  {name} answers {theirs}")
-    if lines:
-        raise WrongError("The services do not answer alike.\n" + "\n".join(lines))
+        for request, answer in answers.items():
+            if answer != expected[1][request]:
+                lines = f"{expected[0]} answers {expected[1][request]}\n{name} answers {answer}"
+                raise WrongError(f"The services do not answer alike: {request}\n{lines}")
 
 
-def packages(options: Options) -> dict[str, str]:
-    """Return the versions of what the services run on."""
+def packages(options: Options) -> str:
+    """Return the machine, and the versions of what the services run on."""
     driver = CONTEXT["_databases"][options.database][options.engine]["driver"].partition("+")[2]
-    names = "fastapi starlette pydantic sqlalchemy uvicorn uvloop httptools".split()
-    names += [name for name in ("asyncpg", "psycopg", "aiosqlite", "asyncmy", "pymysql") if name == driver]
-    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
-    command = [str(environment(options.python) / "bin" / "python"), "-c", code]
-    versions: dict[str, str] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return versions
+    names = ["fastapi", "starlette", "pydantic", "sqlalchemy", "uvicorn", "uvloop", "httptools", driver]
+    code = f"import importlib.metadata as m; print(*[f'{{n}} {{m.version(n)}}' for n in {names}], sep=', ')"
+    versions = python("-c", code.replace(", 'pysqlite'", "")).strip()  # which comes with Python
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {PYTHON}; {versions}."
 
 
-def run(options: Options, settings: Mapping[str, str], words: str) -> report.Result:
-    """Measure; return all figures."""
-    say = f"{options.variant}: {options.rounds} rounds of {options.seconds} s, {options.clients} clients"
-    print(f"{say}, access log {options.log}", flush=True)
-    if not environment(options.python).exists() and not install(options.python, requirements()):
-        raise WrongError(f"Python {options.python} is not installed")
-    figures: dict[str, dict[str, list[Figures]]] = {}
+def run(words: dict[str, str]) -> None:
+    """Measure; show all figures, and keep them in docs/."""
+    settings = {name: value for name, value in words.items() if name.isupper()}
+    options = parse(Options, {name: value for name, value in words.items() if name not in settings})
+    how = f"{options.rounds} rounds of {options.seconds} s, {options.clients} clients"
+    print(f"{options.variant}: {how}", flush=True)
     with running(options, settings) as services:
         print("the services run; they are filled, compared, and warmed up", flush=True)
         for service in services:
             fill(service)
-        compare(services, options)
-        for service in services:
-            for operation in OPERATIONS:
-                measure(service, operation, options, 1, 0)
-        for number in range(options.rounds):
-            for operation in OPERATIONS:
-                turn = number % len(services)
+        compare(services)
+        found: Found = {operation: {service.name: [] for service in services} for operation in TITLES}
+        for number in range(options.rounds + 1):
+            turn = number % len(services)
+            for operation in TITLES:
                 for service in services[turn:] + services[:turn]:
-                    rows = figures.setdefault(operation, {}).setdefault(service.name, [])
-                    rows.append(measure(service, operation, options, options.seconds, number + 1))
-                rates = [f"{s.name} {figures[operation][s.name][-1].rate:6.0f}/s" for s in services]
-                ratio = figures[operation]["template"][-1].rate / figures[operation]["tutorial"][-1].rate
-                title = report.TITLES[operation]
-                line = f"round {number + 1}/{options.rounds}  {title:10}  {'  '.join(rates)}  x{ratio:.2f} the tutorial"
-                print(line, flush=True)
-        memory = {service.name: round(service.memory, 1) for service in services}
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {options.python}"
-    return report.Result(
-        variant=str(options.variant),
-        command=words,
-        date=date.today().isoformat(),
-        machine=machine,
-        rounds=options.rounds,
-        seconds=options.seconds,
-        clients=options.clients,
-        log=options.log,
-        versions=packages(options),
-        memory=memory,
-        figures={o: {n: [report.short(f) for f in rows] for n, rows in by.items()} for o, by in figures.items()},
-    )
+                    figures = service.measure(operation, options.clients, options.seconds if number else 1, number)
+                    found[operation][service.name] += [figures] * (number > 0)
+            print(f"round {number}/{options.rounds}", flush=True)
+        memory = ", ".join(f"{service.name} {service.memory:.0f} MiB" for service in services)
+    text = f"Memory before the load: {memory}.\n\n{tables(str(options.variant), found)}"
+    print(f"\n{text}")
+    if settings or options.other:
+        print("\nnot kept in docs/, where everybody's default belongs")
+    elif options.docs == "yes":
+        command = " ".join(["make benchmark", *(f"{name}={words[name]}" for name in words if name != "docs")])
+        head = f"`{command}`, {date.today().isoformat()}: {how}. {packages(options)}"
+        keep(ROOT / "docs" / "benchmark.md", str(options.variant), f"{head}\n\n{text}")
 
 
-def main() -> int:
+def main(command: Callable[[dict[str, str]], None]) -> int:
     """Return the exit status: 0, or 1 with a line that says what is wrong."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    words = given(sys.argv[1:])
     try:
-        options, settings = parse(words)
         if shutil.which("wrk") is None:
-            raise WrongError(INSTALL_WRK)
-        given_here = [f"{name}={words[name]}" for name in vars(options) if name in words and name != "docs"]
-        command = " ".join(["make benchmark", *given_here, *(f"{name}={value}" for name, value in settings.items())])
-        result = run(options, settings, command)
+            raise WrongError("wrk is not installed: apt-get install wrk, dnf install wrk, or brew install wrk")
+        command(given(sys.argv[1:]))
     except WrongError as error:
         print("".join(f"ERROR: {line}\n" for line in str(error).splitlines()), end="", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; what was started is gone", file=sys.stderr)
         return 130
-    print(report.table(result))
-    if settings or options.other or options.pre_ping == "on":
-        print("\nnot kept in docs/, where everybody's default belongs")
-    elif options.docs == "yes":
-        report.write(result, ROOT / "docs")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run))

@@ -1,11 +1,12 @@
-"""The baseline: the template's products as tutorials write them, with a synchronous engine.
+"""The baseline: the template's products as tutorials write them.
 
-The engine has SQLAlchemy's defaults but for the size of its pool, a dependency yields the session, a write is `add`,
-`commit` and `refresh`. It follows the pages on SQL databases and dependencies in FastAPI's documentation.
+The engine has SQLAlchemy's defaults, a dependency yields the session, a write is `add`, `commit` and `refresh`. It
+follows the pages on SQL databases and dependencies in FastAPI's documentation, and on asyncio in SQLAlchemy's. For
+services with a synchronous engine, `benchmarks/service.py` changes some words.
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -13,27 +14,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import DateTime, Numeric, String, create_engine, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy import DateTime, Numeric, String, func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 URL = os.environ["DATABASE_URL"]
 # SQLite gives up on a lock after 5 s, which 64 clients that write take now and then.
 PATIENCE = {"timeout": 30} if URL.startswith("sqlite") else {}
-# Guides for production add the test of a connection before each use.
-PRE_PING = os.environ.get("PRE_PING") == "on"
-# A connection for each of the 40 threads. With the default pool, 5 and 10 more, this form locks up at 64 clients: all
-# threads wait for connections, whose owners wait for a thread.
-engine = create_engine(URL, pool_size=40, connect_args=PATIENCE, pool_pre_ping=PRE_PING)
-SessionLocal = sessionmaker(engine, autoflush=False)
+PRE_PING = os.environ.get("TUTORIAL_PRE_PING") == "true"  # guides for production have it
+engine = create_async_engine(URL, connect_args=PATIENCE, pool_pre_ping=PRE_PING)
+SessionLocal = async_sessionmaker(engine, expire_on_commit=False)
 
 
 class Base(DeclarativeBase):
-    """The base of the models."""
+    pass
 
 
 class Product(Base):
-    """The products table."""
-
     __tablename__ = "products"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,8 +45,6 @@ class Product(Base):
 
 
 class ProductCreate(BaseModel):
-    """A product to store."""
-
     name: str = Field(min_length=1, max_length=100)
     description: str | None = Field(default=None, max_length=500)
     price: Decimal = Field(ge=0, max_digits=10, decimal_places=2)
@@ -57,8 +52,6 @@ class ProductCreate(BaseModel):
 
 
 class ProductUpdate(BaseModel):
-    """The fields of a product to change."""
-
     name: str | None = Field(default=None, min_length=1, max_length=100)
     description: str | None = Field(default=None, max_length=500)
     price: Decimal | None = Field(default=None, ge=0, max_digits=10, decimal_places=2)
@@ -66,8 +59,6 @@ class ProductUpdate(BaseModel):
 
 
 class ProductRead(BaseModel):
-    """A product as it is stored."""
-
     model_config = ConfigDict(from_attributes=True)
 
     id: int
@@ -80,69 +71,62 @@ class ProductRead(BaseModel):
 
 
 class ProductPage(BaseModel):
-    """Some products."""
-
     items: list[ProductRead]
     next: int | None
 
 
-def get_session() -> Iterator[Session]:
-    """Yield a session."""
-    with SessionLocal() as session:
+async def get_session() -> AsyncIterator[AsyncSession]:
+    async with SessionLocal() as session:
         yield session
 
 
-SessionDep = Annotated[Session, Depends(get_session)]
+SessionDep = Annotated[AsyncSession, Depends(get_session)]
 
 router = APIRouter(prefix="/products", tags=["products"])
 
 
 @router.post("", status_code=201, response_model=ProductRead)
-def create_product(product_in: ProductCreate, session: SessionDep) -> Any:
-    """Store a product."""
+async def create_product(product_in: ProductCreate, session: SessionDep) -> Any:
     product = Product(**product_in.model_dump())
     session.add(product)
-    session.commit()
-    session.refresh(product)
+    await session.commit()
+    await session.refresh(product)
     return product
 
 
 @router.get("", response_model=ProductPage)
-def list_products(session: SessionDep, offset: int = 0, limit: Annotated[int, Query(le=100)] = 50) -> Any:
-    """Return some products."""
-    result = session.execute(select(Product).order_by(Product.id).offset(offset).limit(limit))
+async def list_products(session: SessionDep, offset: int = 0, limit: Annotated[int, Query(le=100)] = 50) -> Any:
+    result = await session.execute(select(Product).order_by(Product.id).offset(offset).limit(limit))
     products = result.scalars().all()
     return {"items": products, "next": products[-1].id if len(products) == limit else None}
 
 
 @router.get("/{product_id}", response_model=ProductRead)
-def read_product(product_id: int, session: SessionDep) -> Any:
-    """Return one product."""
-    product = session.get(Product, product_id)
+async def read_product(product_id: int, session: SessionDep) -> Any:
+    product = await session.get(Product, product_id)
     if product is None:
         raise HTTPException(status_code=404, detail="Product not found")
     return product
 
 
 @router.patch("/{product_id}", response_model=ProductRead)
-def update_product(product_id: int, product_in: ProductUpdate, session: SessionDep) -> Any:
-    """Change the fields that are sent."""
-    product = session.get(Product, product_id)
+async def update_product(product_id: int, product_in: ProductUpdate, session: SessionDep) -> Any:
+    product = await session.get(Product, product_id)
     if product is None:
         raise HTTPException(status_code=404, detail="Product not found")
     for field, value in product_in.model_dump(exclude_unset=True).items():
         setattr(product, field, value)
-    session.commit()
-    session.refresh(product)
+    await session.commit()
+    await session.refresh(product)
     return product
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Create the tables."""
-    Base.metadata.create_all(engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
     yield
-    engine.dispose()
+    await engine.dispose()
 
 
 app = FastAPI(lifespan=lifespan)
