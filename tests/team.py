@@ -103,7 +103,10 @@ def edit(service: Path, engine: str, migrations: str) -> None:
         "    quantity: int\n": "    barcode: str | None\n",
     }
     replace(service / "app" / "schemas" / "product.py", *((old, old + new) for old, new in fields.items()))
-    replace(service / "README.md", ("## Practice\n", "## Whom to ask\n\nThe warehouse team.\n\n## Practice\n"))
+    replace(
+        service / "README.md",
+        ("## Where to read on\n", "## Whom to ask\n\nThe warehouse team.\n\n## Where to read on\n"),
+    )
     for name, code in OWN_CODE.items():
         with (service / name).open("a", encoding="utf-8") as file:
             file.write(written_for(engine, code))

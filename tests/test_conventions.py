@@ -79,7 +79,7 @@ def test_conventions(forked: Project) -> None:
     assert (path / "CODEOWNERS").read_text() == "* @example/platform ada@example.com\n"
     assert "sys.version_info < (3, 12)" in (path / "Makefile").read_text()
     assert files_with("Python 3.12 or later", path) == {"Makefile", "README.md"}
-    assert files_with(f"`{CHANGED['template']}` ", path) == {"README.md"}
+    assert files_with(f"`{CHANGED['template']}` ", path) == {"docs/development.md"}
     assert files_with(CHANGED["base_image"], path) == {"Dockerfile"}
     assert 'image: "registry.example.com/python:$PYTHON_VERSION"' in (path / ".gitlab-ci.yml").read_text()
     installers = {"Dockerfile", "Makefile", "pyproject.toml", "requirements.txt"}

@@ -105,9 +105,9 @@ def test_link(template: Path, cookies_session: Cookies) -> None:
     made = cookies_session.bake(extra_context=Variant("postgresql", "sync", "create_all").answers).project_path
     service = shutil.copytree(made, template.parent / "service")
     record = tomllib.loads((service / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["template"]
-    # As the README says, in a template that has no tags.
-    readme = (service / "README.md").read_text(encoding="utf-8")
-    [command] = re.findall(r"^  (cruft link (?:.+\n)+)  ```", readme, re.MULTILINE)
+    # As docs/development.md says, in a template that has no tags.
+    page = (service / "docs" / "development.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^  (cruft link (?:.+\n)+)  ```", page, re.MULTILINE)
     python = f"{sys.executable} -m cruft"
     command = (
         command.replace(".venv/bin/python", sys.executable)
@@ -127,12 +127,12 @@ def test_awkward_answers(template: Path) -> None:
     text = "Bob's \"best\" \\ 'API' \\\" $HOME %s # \U0001f680"
     service = create(template, {"project_name": text, "description": text, "author": text, "project_slug": "a"})
     before = (service / "pyproject.toml").read_text(encoding="utf-8")
-    team.replace(template / PROJECT / "README.md", ("## Practice\n", "## Good practice\n"))
+    team.replace(template / PROJECT / "README.md", ("## Where to read on\n", "## Further pages\n"))
     commit(template)
     cruft(service, "check", status=1)
     assert_merged(service, update(service))
     assert (service / "pyproject.toml").read_text(encoding="utf-8") == before
-    assert "## Good practice\n" in (service / "README.md").read_text(encoding="utf-8")
+    assert "## Further pages\n" in (service / "README.md").read_text(encoding="utf-8")
 
 
 def change(template: Path, number: int) -> list[tuple[str, str]]:
@@ -143,7 +143,9 @@ def change(template: Path, number: int) -> list[tuple[str, str]]:
     place = "\n    @property\n    def database_urls"
     team.replace(project / "app" / "settings.py", (place, field + place))
     row, place = f'  ("{setting.upper()}", "0", "Extra."),\n', '  ("DATABASE_POOL_SIZE"'
-    team.replace(project / "README.md", (place, row + place), ("## Practice\n\n", f"## Practice\n\n- Be {number}.\n"))
+    team.replace(project / "docs" / "settings.md", (place, row + place))
+    heading = "## Where to read on\n\n"
+    team.replace(project / "README.md", (heading, f"{heading}Be {number}.\n"))
     place = "DATABASE_POOL_SIZE"
     team.replace(project / ".env.example", (place, f"{setting.upper()}=0\n{place}"))
     routes, sentence = project / "app" / "api" / "routes" / "products.py", "and only those"
@@ -154,6 +156,7 @@ def change(template: Path, number: int) -> list[tuple[str, str]]:
     return [
         ("app/settings.py", setting),
         ("README.md", f"Be {number}"),
+        ("docs/settings.md", setting.upper()),
         (".env.example", setting.upper()),
         ("app/api/routes/products.py", f"{sentence}{after}"),
         ("app/models/product.py", f"is sold{after}"),
@@ -192,17 +195,17 @@ def test_conflict(template: Path) -> None:
     team.replace(service / "app" / "models" / "product.py", ("is sold", "is sold by us"))
     commit(service)
     team.replace(template / PROJECT / "app" / "models" / "product.py", ("is sold", "is for sale"))
-    team.replace(template / PROJECT / "README.md", ("## Practice\n", "## Good practice\n"))
+    team.replace(template / PROJECT / "README.md", ("## Where to read on\n", "## Further pages\n"))
     commit(template)
     update(service)
     assert "UU app/models/product.py" in run(service, "git", "status", "--porcelain")
     text = (service / "app" / "models" / "product.py").read_text(encoding="utf-8")
     assert text.index("<<<<<<< ours") < text.index("sold by us") < text.index("for sale") < text.index(">>>>>>> theirs")
-    assert "## Good practice\n" in (service / "README.md").read_text(encoding="utf-8")
+    assert "## Further pages\n" in (service / "README.md").read_text(encoding="utf-8")
 
 
 def move_to_alembic(project: Project, existing: str, fresh: str) -> None:
-    """Do what the README of a service asks for: a migration for what the team has added, a mark in each database."""
+    """Do what the pages of a service ask for: a migration for what the team has added, a mark in each database."""
     project.run("python", "-m", "app.database", "prepare", DATABASE_URL=fresh)
     project.run("alembic", "revision", "--autogenerate", "--message", "barcode", DATABASE_URL=fresh)
     project.run("alembic", "stamp", "head", DATABASE_URL=existing)
@@ -233,7 +236,7 @@ SWITCHES = {
 def test_switch(
     template: Path, variant: Variant, answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """An edited service changes an answer as a merge, and its tests pass after what its README asks for."""
+    """An edited service changes an answer as a merge, and its tests pass after what its pages ask for."""
     service = create(template, variant.answers)
     team.edit(service, variant.engine, variant.migrations)
     require(service)

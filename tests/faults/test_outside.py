@@ -1,6 +1,6 @@
-"""Sessions outside of a request, by the recipes of the README."""
+"""Sessions outside of a request, by the recipes of the pages."""
 
-import re
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -13,71 +13,33 @@ import pytest
 from tests.conftest import Project, only, serve
 from tests.databases import sql
 from tests.faults.load import POOL, asynchronous, send, wait_for
+from tests.pages import write_files
 from tests.variants import Variant
 
 pytestmark = pytest.mark.faults
 
-HEAD = """
-from collections.abc import AsyncIterator
-from typing import Any
-
-from fastapi import APIRouter, BackgroundTasks, WebSocket
-from fastapi.concurrency import run_in_threadpool
-
-from app import limits
-from app.web.queries import read_page
-from app.dependencies.database import open_read_session, open_session
-from app.main import app
-from app.models.product import Product
-from app.models.user import User
-from app.schemas.product import ProductRead, ProductSearch
-from stress import get_engine
+CRASH = """
+from fastapi import APIRouter, WebSocket
 
 router = APIRouter()
-"""
-TAIL = """
-
-@router.post("/rename-later")
-async def rename_later(background_tasks: BackgroundTasks) -> None:
-    background_tasks.add_task(rename, 1, "Later")
 
 
 @router.websocket("/crash")
 async def crash(socket: WebSocket) -> None:
     await socket.accept()
     raise RuntimeError("crash")
-
-
-app.include_router(router)
 """
-SCRIPT = {
-    "async": """
-import asyncio
-
-from recipes import get_engine, rename
-
-
-async def main() -> None:
-    await rename(1, "Script")
-    await get_engine().dispose()
-
-
-for _ in range(2):
-    asyncio.run(main())
-""",
-    "sync": 'from recipes import rename\n\nrename(1, "Script")\n',
-}
 TALK = """
 import sys
 
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
-with connect(f"{sys.argv[1]}/users/1/name") as idle, connect(f"{sys.argv[1]}/users/1/name") as socket:
+with connect(f"{sys.argv[1]}/names/1") as idle, connect(f"{sys.argv[1]}/names/1") as socket:
     socket.send("Message")
     assert socket.recv() == "stored"
     input()  # nothing is locked meanwhile
-    for path in ("users/2/name", "crash"):
+    for path in ("names/2", "crash"):
         with connect(f"{sys.argv[1]}/{path}") as socket:
             try:
                 socket.send("Nobody")
@@ -139,41 +101,36 @@ print("three loops")
 """
 
 
-def recipes(project: Project) -> str:
-    """Return the code of the README, put together."""
-    readme = (project.path / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    return HEAD + "\n\n".join(block for block in blocks if "def " in block) + TAIL
-
-
 @only(database=("sqlite", "postgresql"), migrations=("alembic",))
-def test_recipes(stressed: Project, database_url: str, variant: Variant) -> None:
+def test_recipes(project: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
     """A message is stored when the client hears so; an error is a code, and once in the log; the others work, too."""
-    (stressed.path / "recipes.py").write_text(recipes(stressed))
-    (stressed.path / "talk.py").write_text(TALK)
-    (stressed.path / "script.py").write_text(SCRIPT[variant.engine])
+    copy = Project(Path(shutil.copytree(project.path, tmp_path / "project")), variant)
+    write_files(copy.path)
+    (copy.path / "app" / "api" / "routes" / "crash.py").write_text(CRASH)
+    (copy.path / "talk.py").write_text(TALK)
+    settings = {"DATABASE_URL": database_url, "API_KEY": "s3cret", **POOL}
 
     def name() -> str:
         return str(sql(database_url, "SELECT name FROM users WHERE id = 1"))
 
-    with serve(stressed, app="recipes:app", DATABASE_URL=database_url, **POOL) as (client, log):
+    with serve(copy, **settings) as (client, log):
         assert client.post("/api/v1/users", json={"email": "ada@example.com", "name": "Ada"}).status_code == 201
-        address = f"ws://127.0.0.1:{client.base_url.port}"
-        python = Path(stressed.run("python", "-c", "import sys; print(sys.executable)").strip())
-        talk = subprocess.Popen([python, "talk.py", address], cwd=stressed.path, stdin=PIPE, stdout=PIPE, text=True)
+        address = f"ws://127.0.0.1:{client.base_url.port}/api/v1"
+        python = Path(copy.run("python", "-c", "import sys; print(sys.executable)").strip())
+        talk = subprocess.Popen([python, "talk.py", address], cwd=copy.path, stdin=PIPE, stdout=PIPE, text=True)
         wait_for(lambda: name() == "Message", 20)
         for number in range(5):
             body = {"name": f"Product {number}", "price": "1.00", "quantity": 1}
             assert client.post("/api/v1/products", json=body).status_code == 201
         printed, _ = talk.communicate("\n", timeout=20)
-        assert printed.split("\n")[:2] == ["users/2/name 1011", "crash 1011"]
+        assert printed.split("\n")[:2] == ["names/2 1011", "crash 1011"]
         text = log.read_text()
         assert text.count("Traceback (most recent call last)") == 2
         assert "ASGI message" not in text
-        assert client.post("/rename-later").status_code == 200
+        assert client.post("/api/v1/renames/1", json={"name": "Later"}).status_code == 202
         wait_for(lambda: name() == "Later", 5)
-        assert len(client.get("/export").text.splitlines()) == 5
-        stressed.run("python", "script.py", DATABASE_URL=database_url)
+        assert len(client.get("/api/v1/exports/products").text.splitlines()) == 5
+        copy.run("python", "-m", "app.rename_user", "1", "Script", **settings)
         assert name() == "Script"
 
 

@@ -234,7 +234,7 @@ class Order(Entity):
 
 
 def test_new_model(stressed: Project, database_url: str, variant: Variant) -> None:
-    """What the README says of a new table: it is found, its migration is right as it is written, and goes back."""
+    """A new table: it is found, its migration is right as it is written, and goes back."""
     (stressed.path / "app" / "models" / "order.py").write_text(ORDER)
     if variant.migrations == "create_all":
         stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)

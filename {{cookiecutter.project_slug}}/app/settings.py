@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     """Leave less important lines out of the log."""
 {% if cookiecutter.database == "postgresql" %}
     database_pgbouncer: bool = False
-    """The URL is that of PgBouncer in transaction mode: see below."""
+    """The URL is that of PgBouncer in transaction mode."""
 {% endif %}
 
     @property

@@ -26,15 +26,6 @@ def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
         assert name.upper() in text
 
 
-def test_readme() -> None:
-    """The table in the README is what the class says."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, field in Settings.model_fields.items():
-        default = "required" if field.is_required() else str(field.default)
-        default = default.lower() if default in {"True", "False"} else default
-        assert f"| `{name.upper()}` | {default} | {field.description} |" in text
-
-
 def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable in the environment wins over the file."""
     monkeypatch.setenv("DATABASE_POOL_SIZE", "7")
