@@ -110,7 +110,7 @@ def stray_names(folder):
 
 TABLE = {"title", "pool_size", "address", "async", "sync"}
 PARTS = {
-    "database": [("app/database/dialects", "{}.py"), ("tests", "server.py")],
+    "database": [("app/database", "dialect.py"), ("tests", "server.py")],
     "migrations": [("app/database", "schema.py")],
 }
 """Files of which there is one for each choice, which is in their names."""

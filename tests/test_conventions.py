@@ -221,7 +221,7 @@ def test_choice_without_its_parts(fork: Path, tmp_path: Path, capfd: pytest.Capt
     with pytest.raises(FailedHookException):
         cookiecutter(str(fork), no_input=True, output_dir=tmp_path / "new", extra_context={"database": "cockroachdb"})
     lines = capfd.readouterr().err.splitlines()
-    for words in ("no 'address'", "no app/database/dialects/cockroachdb.py", "no tests/server.py", "compose.yaml says"):
+    for words in ("no 'address'", "no app/database/dialect.py", "no tests/server.py", "compose.yaml says"):
         assert any(line.startswith("ERROR: database cockroachdb: ") and words in line for line in lines), words
     assert not list((tmp_path / "new").iterdir())
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import (
@@ -13,7 +13,7 @@ from pydantic_settings import (
 )
 from sqlalchemy import URL
 
-from app.database.dialects import parse_url
+from app.database.url import parse_url
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE if (PACKAGE / "pyproject.toml").exists() else PACKAGE.parent
@@ -85,19 +85,6 @@ class Settings(BaseSettings):
     def database_urls(self) -> list[URL]:
         """Return where the data are: one place, or two."""
         return [url for url in (self.database_url, self.database_read_url) if url]
-
-    @property
-    def database_options(self) -> dict[str, Any]:
-        """What `create_engine` is to know beside the URL, on every database."""
-        return {
-            "echo": self.database_echo,
-            "echo_pool": "debug" if self.database_echo_pool else False,
-            "hide_parameters": self.database_hide_parameters,
-            "pool_size": self.database_pool_size,
-            "max_overflow": self.database_max_overflow,
-            "pool_timeout": self.database_pool_timeout,
-            "pool_recycle": self.database_pool_recycle,
-        }
 
 
 @lru_cache

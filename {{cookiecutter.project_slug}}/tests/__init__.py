@@ -6,8 +6,15 @@ the service is imported: those of `.env.example`, and not a developer's `.env`.
 
 import os
 
+{% if cookiecutter.database == "mysql" %}
+from tests.server import new_url
+
+# isort: split
+from app.settings import ROOT, Settings  # SQLite may stand in by now
+{% else %}
 from app.settings import ROOT, Settings
 from tests.server import new_url
+{% endif %}
 
 Settings.model_config["env_file"] = ROOT / ".env.example"
 for name in list(os.environ):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from app.database.dialects import parse_url
+from app.database.url import parse_url
 from app.settings import ROOT, Settings, get_settings
 
 {% if cookiecutter.database == "sqlite" %}

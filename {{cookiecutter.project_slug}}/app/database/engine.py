@@ -1,4 +1,6 @@
 {% from "engine.jinja" import engine with context %}
+{% set is_async = cookiecutter.engine == "async" %}
+{% set has_server = cookiecutter.database != "sqlite" %}
 {% call engine() %}
 """The engine: one for the process, made on first use."""
 
@@ -13,14 +15,15 @@ from sqlalchemy import URL, Engine, QueuePool, create_engine
 {% endif %}
 from sqlalchemy.pool import NullPool
 
-from app.database.dialects import dialect_of
+from app.database import dialect
 from app.database.pool import (
     close_changed_connections,
     close_read_only_connections,
-    execute_on_connect,
-    explain_refusals,
+    refuse_writes,
     replace_broken_connections,
+{% if has_server %}
     report_unknown_outcomes,
+{% endif %}
 )
 from app.database.slow_queries import log_slow_queries
 from app.settings import DAY, Settings, get_settings
@@ -31,8 +34,22 @@ PROBE_TIMEOUT = 2
 
 def get_engine_options(settings: Settings) -> dict[str, Any]:
     """Return the pool and debug options of the engine."""
-    options = dialect_of(settings.database_url).engine_options(settings)
-    return options | {"poolclass": {{ "AsyncAdaptedQueuePool" if cookiecutter.engine == "async" else "QueuePool" }}}
+    {{ "return" if has_server else "options =" }} {
+        "poolclass": {{ "AsyncAdaptedQueuePool" if is_async else "QueuePool" }},
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_max_overflow,
+        "pool_timeout": settings.database_pool_timeout,
+        "pool_recycle": settings.database_pool_recycle,
+        "echo": settings.database_echo,
+        "echo_pool": "debug" if settings.database_echo_pool else False,
+        "hide_parameters": settings.database_hide_parameters,
+    }
+{% if not has_server %}
+    if dialect.in_memory(settings.database_url):
+        # Its one connection is lent to one request at a time, and kept.
+        options |= {"pool_size": 1, "max_overflow": 0, "pool_recycle": -1}
+    return options
+{% endif %}
 
 
 def get_capacity() -> int:
@@ -46,26 +63,39 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
 
     `options` replace those of the settings, for an engine without a pool, say.
     """
-    dialect = dialect_of(settings.database_url)
     options = options or get_engine_options(settings)
-    options["connect_args"] = dialect.connect_args(settings)
-    engine = create_async_engine(settings.database_url, **options)
-    dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+    options["connect_args"] = dialect.connect_args(
+{% if cookiecutter.database == "postgresql" %}
+        settings.database_url,
+        settings.database_statement_timeout,
+        pgbouncer=settings.database_pgbouncer,
+{% else %}
+        settings.database_statement_timeout,
+{% endif %}
+    )
+    built = create_async_engine(settings.database_url, **options)
+    engine = built{{ ".sync_engine" if is_async }}
+    dialect.listen(engine)
+{% if has_server %}
+    close_changed_connections(engine)
+    if "execution_options" not in options:  # it is there to write
+        close_read_only_connections(engine)
+        report_unknown_outcomes(engine)
+{% else %}
     if not dialect.in_memory(settings.database_url):
-        close_changed_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
+        close_changed_connections(engine)
         if "execution_options" not in options:  # it is there to write
-            close_read_only_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
-            if dialect.has_server:
-                report_unknown_outcomes(engine{{ ".sync_engine" if cookiecutter.engine == "async" }}, dialect)
+            close_read_only_connections(engine)
+{% endif %}
     if settings.database_pool_pre_ping:
-        replace_broken_connections(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }})
+        replace_broken_connections(engine)
     if settings.database_slow_query:
         log_slow_queries(
-            engine{{ ".sync_engine" if cookiecutter.engine == "async" }},
+            engine,
             settings.database_slow_query,
             hide_parameters=settings.database_hide_parameters,
         )
-    return engine
+    return built
 
 
 def build_schema_engine(url: URL) -> AsyncEngine:
@@ -88,9 +118,10 @@ def get_read_engine() -> AsyncEngine:
     It connects to the database of `DATABASE_READ_URL`, if there is one.
     """
     settings = get_settings()
-    dialect = dialect_of(settings.database_url)
+{% if not has_server %}
     if dialect.in_memory(settings.database_url):
         return get_engine().execution_options(isolation_level="AUTOCOMMIT")
+{% endif %}
     url = settings.database_read_url or settings.database_url
     engine = build_engine(
         settings.model_copy(update={"database_url": url}),
@@ -99,9 +130,13 @@ def get_read_engine() -> AsyncEngine:
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
     )
-    if statement := dialect.refuse_writes(settings):
-        execute_on_connect(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }}, statement)
-        explain_refusals(engine{{ ".sync_engine" if cookiecutter.engine == "async" else "" }}, dialect)
+{% if cookiecutter.database == "postgresql" %}
+    # PgBouncer would let others have the connection, and what was set on it.
+    if not settings.database_pgbouncer:
+        refuse_writes(engine{{ ".sync_engine" if is_async }})
+{% else %}
+    refuse_writes(engine{{ ".sync_engine" if is_async }})
+{% endif %}
     return engine
 
 
@@ -109,8 +144,10 @@ def get_read_engine() -> AsyncEngine:
 def get_probe_engine(url: URL) -> AsyncEngine:
     """Return an engine without a pool: a full pool is no sign of a broken database."""
     settings = get_settings()
-    if dialect_of(url).in_memory(url):
+{% if not has_server %}
+    if dialect.in_memory(url):
         return get_engine()
+{% endif %}
     hasty = {"database_url": url, "database_statement_timeout": PROBE_TIMEOUT}
     return build_engine(settings.model_copy(update=hasty), poolclass=NullPool)
 {% endcall %}

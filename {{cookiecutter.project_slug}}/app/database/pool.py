@@ -1,16 +1,25 @@
 """What happens to connections beside the requests that use them."""
 
+import re
 import time
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy import {{ "Connection, " if cookiecutter.database != "sqlite" }}Engine, ExceptionContext, event
 from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.database.dialects import Dialect, describe
+from app.database import dialect
 
 ONLY_READS = "a DatabaseReadSession only reads: take a DatabaseSession to write"
+
+PLAIN = re.compile(
+    r"(?:[\s(]|--.*\n|/\*(?!M?!)[\s\S]*?\*/)*"
+    r"(?:SELECT|INSERT|UPDATE|DELETE|MERGE|REPLACE|VALUES|WITH|CALL|EXPLAIN|SHOW"
+    r"|{{ "BEGIN|" if cookiecutter.database == "sqlite" }}SAVEPOINT|RELEASE|ROLLBACK)\b",
+    re.IGNORECASE,
+)
+"""How a statement begins that changes rows, or nothing, but not its connection."""
 
 IDLE = 1
 """Seconds without use after which a connection is tested before it is lent."""
@@ -45,7 +54,8 @@ class UnknownOutcomeError(SQLAlchemyError):
     """COMMIT was sent, and the connection has broken: it may have been done."""
 
 
-def report_unknown_outcomes(engine: Engine, dialect: Dialect) -> None:
+{% if cookiecutter.database != "sqlite" %}
+def report_unknown_outcomes(engine: Engine) -> None:
     """Raise an error of its own when nobody knows whether COMMIT was done."""
 
     @event.listens_for(engine, "begin")
@@ -64,16 +74,35 @@ def report_unknown_outcomes(engine: Engine, dialect: Dialect) -> None:
         if context.connection is None or not context.is_disconnect:
             return None
         commits = "commits" in context.connection.info
-        known = dialect.code(error) in dialect.ended
-        return UnknownOutcomeError(describe(error)) if commits and not known else None
+        if not commits or dialect.code(error) in dialect.ENDED:
+            return None
+        return UnknownOutcomeError(dialect.describe(error))
 
 
-def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
+{% endif %}
+def is_plain(statement: str) -> bool:
+    """Tell whether a statement cannot change the connection itself."""
+    text = re.sub(r"'[^'\n]*'", "''", statement).rstrip("; \n").lower()
+    if PLAIN.match(text) is None or ";" in text:
+        return False
+    return not any(trace in text for trace in dialect.TRACES)
+
+
+@lru_cache
+def leaves_no_trace(statement: str) -> bool:
+    """Tell whether a connection is, after its transaction, as it was before."""
+{% if cookiecutter.database == "postgresql" %}
+    return is_plain(statement) or is_plain(dialect.LOCAL.sub("SELECT", statement))
+{% else %}
+    return is_plain(statement)
+{% endif %}
+
+
+def close_changed_connections(engine: Engine) -> None:
     """Close a connection that may not be as it was, instead of lending it again.
 
     To ask, or to reset, each one would cost a round trip in each request.
     """
-    leaves_no_trace = lru_cache(dialect.leaves_no_trace)
 
     # The event of connections, before_cursor_execute, would cost more in each request.
     @event.listens_for(engine, "do_execute")
@@ -89,40 +118,31 @@ def close_changed_connections(engine: Engine, dialect: Dialect) -> None:
             record.invalidate()
 
 
-def close_read_only_connections(engine: Engine, dialect: Dialect) -> None:
+def close_read_only_connections(engine: Engine) -> None:
     """Keep no connection from a time in which the server only reads, as a standby.
 
     It would be in the way of those who write when that time is over.
     """
 
-    @event.listens_for(engine, "connect")
-    def note(connection: Any, record: ConnectionPoolEntry) -> None:
-        if dialect.opened_read_only(record.driver_connection):
-            record.info["changed"] = True
-
     @event.listens_for(engine, "handle_error")
     def close(context: ExceptionContext) -> None:
-        if dialect.code(context.original_exception) not in dialect.refusals:
+        if dialect.code(context.original_exception) not in dialect.REFUSALS:
             return
         context.is_disconnect = True
         if context.connection is not None and "changed" in context.connection.info:
             context.invalidate_pool_on_disconnect = False  # nor are others
 
 
-def execute_on_connect(engine: Engine, statement: str) -> None:
-    """Execute a statement on each new connection."""
+def refuse_writes(engine: Engine) -> None:
+    """Let the server refuse to write, and say whose fault that is: not the server's."""
 
     @event.listens_for(engine, "connect")
     def execute(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute(statement)
+        cursor.execute(dialect.REFUSE_WRITES)
         cursor.close()
-
-
-def explain_refusals(engine: Engine, dialect: Dialect) -> None:
-    """Say whose fault it is that the server refuses a write: not the server's."""
 
     @event.listens_for(engine, "handle_error")
     def explain(context: ExceptionContext) -> InvalidRequestError | None:
         code = dialect.code(context.original_exception)
-        return InvalidRequestError(ONLY_READS) if code in dialect.refusals else None
+        return InvalidRequestError(ONLY_READS) if code in dialect.REFUSALS else None

@@ -1,5 +1,7 @@
 {% from "engine.jinja" import engine, run_sync with context %}
+{% set is_async = cookiecutter.engine == "async" %}
 {% set alembic = cookiecutter.migrations == "alembic" %}
+{% set has_server = cookiecutter.database != "sqlite" %}
 {% call engine() %}
 """What happens to the database when the service starts and stops."""
 
@@ -17,15 +19,18 @@ from contextlib import contextmanager
 from pathlib import Path
 {% endif %}
 
-from sqlalchemy import URL, {{ "Engine, create_engine, " if cookiecutter.engine == "sync" }}text
+from sqlalchemy import URL, {{ "Engine, " if not is_async }}{{ "create_engine, " if not (is_async or has_server) }}text
 from sqlalchemy.exc import DBAPIError
-{% if cookiecutter.engine == "async" %}
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+{% if is_async %}
+from sqlalchemy.ext.asyncio import AsyncEngine{{ ", create_async_engine" if not has_server }}
 {% endif %}
 from sqlalchemy.pool import NullPool
 
-from app.database.dialects import Fault, dialect_of
-from app.database.engine import build_schema_engine
+from app.database import dialect, errors
+from app.database.diagnosis import diagnose
+{% if has_server %}
+from app.database.engine import build_engine, build_schema_engine
+{% endif %}
 from app.database.schema import {{ "compare_schema, " if cookiecutter.migrations == "create_all" else "" }}prepare_schema, verify_schema
 from app.settings import get_settings
 
@@ -40,7 +45,7 @@ UNUSABLE = (AttributeError, OSError, TypeError, ValueError)
 
 
 {% if alembic %}
-OF_SERVER = {Fault.AWAY, Fault.FULL, Fault.BUSY, Fault.PRIVILEGE}
+OF_SERVER = {errors.AWAY, errors.FULL, errors.BUSY, errors.PRIVILEGE}
 """Faults that are no fault of the migration that meets them."""
 
 OF_MIGRATION = "correct the migration, or the rows that are in its way"
@@ -61,15 +66,15 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
     """
     started = time.monotonic()
     logger.info("Database: %r", engine.url)
-    with {{ "one_line_exceptions(), " if alembic }}one_line_errors(engine.url):
-        with step("server") as outcomes:
-            outcomes.append(await wait_for_database(engine, patience, create=prepare))
+    with {{ "one_line_exceptions(), " if alembic }}one_line_errors():
+        outcome = await wait_for_database(engine, patience, create=prepare)
+        logger.info("Database: server: %s", outcome)
         if prepare:
-            with step("schema") as outcomes:
-                outcomes.append(await prepare_database(engine))
-        with step("verify") as outcomes:
-            await verify_database(engine)
-            outcomes.append("it answers, and has the schema of this code")
+            outcome = await prepare_database(engine)
+            logger.info("Database: schema: %s", outcome)
+        await verify_database(engine)
+        outcome = "it answers, and has the schema of this code"
+        logger.info("Database: verify: %s", outcome)
 {% if cookiecutter.migrations == "create_all" %}
         async with engine.connect() as connection:
             differences = {{ run_sync("compare_schema") }}
@@ -92,18 +97,17 @@ async def wait_for_database(
         DBAPIError: The server is still away after `patience` seconds, or what is
             wrong does not heal by itself.
     """
-    dialect = dialect_of(engine.url)
     deadline = time.monotonic() + patience
     delay = FIRST_DELAY
     while True:
         try:
             return await reach_database(engine, create=create)
         except DBAPIError as error:
-            fault = dialect.diagnose(error)
+            fault = diagnose(error)
             late = time.monotonic() + delay > deadline
-            if late or fault not in {Fault.AWAY, Fault.FULL, Fault.BUSY}:
+            if late or fault not in {errors.AWAY, errors.FULL, errors.BUSY}:
                 raise
-            if fault is not Fault.BUSY and delay == FIRST_DELAY:
+            if fault is not errors.BUSY and delay == FIRST_DELAY:
                 reason = dialect.describe(error)
                 logger.warning("Database: waiting %g s at most: %s", patience, reason)
         await asyncio.sleep(delay)
@@ -113,59 +117,76 @@ async def wait_for_database(
 async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
     """Connect to the database; create it if it is missing and `create` says so."""
     try:
-        await verify_characters(engine)
+        await try_connection(engine)
     except UNUSABLE as error:
         raise DatabaseNotReadyError(f"{error} - correct DATABASE_URL") from None
     except DBAPIError as error:
-        missing = dialect_of(engine.url).diagnose(error) is Fault.MISSING
-        if not (create and missing):
+        if not create or diagnose(error) is not errors.MISSING:
             raise
     else:
         return "the database is there"
     await create_database(engine.url)
-    await verify_characters(engine)
+    await try_connection(engine)
     return "the database was created"
 
 
-async def verify_characters(engine: AsyncEngine) -> None:
+async def try_connection(engine: AsyncEngine) -> None:
+{% if has_server %}
     """Connect, and see that the database can hold all characters.
 
     Raises:
         DatabaseNotReadyError: Somebody has made it with another character set.
     """
     async with engine.connect() as connection:
-        gap = {{ run_sync("dialect_of(engine.url).find_gap") }}
+        gap = {{ run_sync("dialect.find_gap") }}
     if gap:
         raise DatabaseNotReadyError(gap)
+{% else %}
+    """Connect."""
+    async with engine.connect():
+        pass
+{% endif %}
 
 
 async def create_database(url: URL) -> None:
     """Create a database; it does not matter if somebody else was faster."""
-    dialect = dialect_of(url)
     server_url, statement = dialect.creation(url)
+{% if has_server %}
     # CREATE DATABASE is not for transactions.
-    engine = create_async_engine(
-        server_url,
-        connect_args=dialect.connect_args(get_settings()),
+    engine = build_engine(
+        get_settings().model_copy(update={"database_url": server_url}),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
     )
-    if dialect.has_server:  # SQLite's would refuse a missing file
-        dialect.listen(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
+{% else %}
+    # build_engine() would refuse a file that is missing.
+    engine = create_async_engine(
+        server_url,
+        connect_args=dialect.connect_args(get_settings().database_statement_timeout),
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+    )
+{% endif %}
+{% if has_server %}
     try:
         async with engine.connect() as connection:
             await connection.execute(text(statement))
     except DBAPIError as error:
-        if dialect.diagnose(error) is not Fault.EXISTS:
+        if diagnose(error) is not errors.EXISTS:
             raise
+{% else %}
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+{% endif %}
 
 
 async def prepare_database(engine: AsyncEngine) -> str:
     """Create or upgrade the tables. Return what was done."""
-    if dialect_of(engine.url).has_server:
-        engine = build_schema_engine(engine.url)
-    else:  # somebody else may have made the file
-        await create_database(engine.url)
+{% if has_server %}
+    engine = build_schema_engine(engine.url)
+{% else %}
+    await create_database(engine.url)  # somebody else may have made the file
+{% endif %}
     async with engine.connect() as connection:  # the lock ends with it
         return {{ run_sync("prepare_schema") }}
 
@@ -183,28 +204,27 @@ async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
         await connection.execute(text("SELECT 1"))
         difference = {{ run_sync("verify_schema") }}
         if writes and not difference:
-            difference = {{ run_sync("dialect_of(engine.url).why_read_only") }}
+            difference = {{ run_sync("dialect.why_read_only") }}
     if difference:
         raise DatabaseNotReadyError(difference)
 
 
 @contextmanager
-def one_line_errors(url: URL) -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """Raise `DatabaseNotReadyError` for what the database reports."""
     try:
         yield
     except TimeoutError as error:
         raise DatabaseNotReadyError(str(error)) from None
     except DBAPIError as error:
-        dialect = dialect_of(url)
-        fault, words = dialect.diagnose(error), dialect.describe(error)
+        fault, words = diagnose(error), dialect.describe(error)
 {% if alembic %}
         if place := find_migration(error):
-            advice = fault.value if fault in OF_SERVER else OF_MIGRATION
-            words, advice = f"{place}: {words}", f"{dialect.after_failure}; {advice}"
+            advice = fault.advice if fault in OF_SERVER else OF_MIGRATION
+            words, advice = f"{place}: {words}", f"{dialect.AFTER_FAILURE}; {advice}"
             raise DatabaseNotReadyError(f"{words} - {advice}") from None
 {% endif %}
-        raise DatabaseNotReadyError(f"{words} - {fault.value}") from None
+        raise DatabaseNotReadyError(f"{words} - {fault.advice}") from None
 {% if alembic %}
 
 
@@ -232,14 +252,4 @@ def find_migration(error: BaseException) -> str | None:
             return f"migration {file.name}, line {line}"
     return None
 {% endif %}
-
-
-@contextmanager
-def step(name: str) -> Iterator[list[str]]:
-    """Log the outcome of a step of the startup, and the time it took."""
-    started = time.monotonic()
-    outcomes: list[str] = []
-    yield outcomes
-    elapsed = (time.monotonic() - started) * 1000
-    logger.info("Database: %s: %s (%.0f ms)", name, "; ".join(outcomes), elapsed)
 {% endcall %}

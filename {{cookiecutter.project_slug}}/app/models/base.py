@@ -1,32 +1,32 @@
+{% set title = cookiecutter._databases[cookiecutter.database].title %}
 """What all tables have in common."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, MetaData, TypeDecorator, event
+from sqlalchemy import BigInteger, {{ "DateTime, " if cookiecutter.database != "mysql" }}Dialect, MetaData, TypeDecorator, event
+{% if cookiecutter.database == "mysql" %}
+from sqlalchemy.dialects import mysql
+{% endif %}
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
 
 
 class Timestamp(TypeDecorator[datetime]):
+{% if cookiecutter.database == "postgresql" %}
+    """A moment in UTC with microseconds, timezone-aware in Python everywhere."""
+{% else %}
     """A moment in UTC with microseconds, timezone-aware in Python everywhere.
 
-    MySQL and SQLite store no offset; both are given, and return, UTC.
+    {{ title }} stores no offset: it is given, and returns, UTC.
     """
+{% endif %}
 
-    impl = DateTime(timezone=True)
+    impl = {{ "mysql.DATETIME(fsp=6)" if cookiecutter.database == "mysql" else "DateTime(timezone=True)" }}
     cache_ok = True
     python_type = datetime
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "mysql":
-            from sqlalchemy.dialects import mysql  # noqa: PLC0415  (loaded by now)
-
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(
         self,
@@ -63,17 +63,11 @@ class now(FunctionElement[datetime]):  # noqa: N801  (named as in SQL)
 
 @compiles(now)
 def _now(element: now, compiler: SQLCompiler, **options: Any) -> str:
-    return "CURRENT_TIMESTAMP"
-
-
-@compiles(now, "mysql")
-def _now_mysql(element: now, compiler: SQLCompiler, **options: Any) -> str:
-    return "CURRENT_TIMESTAMP(6)"
-
-
-@compiles(now, "sqlite")
-def _now_sqlite(element: now, compiler: SQLCompiler, **options: Any) -> str:
+{% if cookiecutter.database == "sqlite" %}
     return "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
+{% else %}
+    return "CURRENT_TIMESTAMP{{ "(6)" if cookiecutter.database == "mysql" }}"
+{% endif %}
 
 
 class Base(DeclarativeBase):
@@ -104,11 +98,13 @@ def fetch_defaults(mapper: Mapper[Any], model: type[Any]) -> None:
     mapper.eager_defaults = True
 
 
+{% if cookiecutter.database == "sqlite" %}
 @compiles(BigInteger, "sqlite")
-def _big_integer_sqlite(element: BigInteger, compiler: Any, **options: Any) -> str:
+def _big_integer(element: BigInteger, compiler: Any, **options: Any) -> str:
     return "INTEGER"  # which is as big, and alone numbers its rows by itself
 
 
+{% endif %}
 class Timed(Base):
     """A table with the times at which each row was made and changed, and any key."""
 

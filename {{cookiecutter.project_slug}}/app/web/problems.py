@@ -23,10 +23,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
-from app.database.dialects import Fault, Kind, Violation, describe, dialect_of
+from app.database import dialect, errors
+from app.database.diagnosis import diagnose, field_names, find_violation
+from app.database.errors import Violation
 from app.database.pool import UnknownOutcomeError
 from app.logs import request_id
-from app.settings import get_settings
 from app.web.request_fields import find_fields
 
 logger = logging.getLogger(__name__)
@@ -297,14 +298,13 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         return await on_http_exception(request, OutcomeUnknownError(headers=again))
     if not isinstance(error, DBAPIError):
         raise error
-    dialect = dialect_of(get_settings().database_url)
-    if violation := dialect.violation(error):
+    if violation := find_violation(error):
         return await answer_violation(request, violation, error)
-    fault = dialect.diagnose(error)
-    if fault in {Fault.UNKNOWN, Fault.PRIVILEGE}:  # to repeat it would not help
+    fault = diagnose(error)
+    if fault in {errors.UNKNOWN, errors.PRIVILEGE}:  # to repeat it would not help
         raise error
-    logger.warning("Database: %s", describe(error))
-    if fault is Fault.BUSY:
+    logger.warning("Database: %s", dialect.describe(error))
+    if fault is errors.BUSY:
         return unavailable(request, "The database took too long.")
     return unavailable(request, "The database cannot be reached.")
 
@@ -319,18 +319,19 @@ async def answer_violation(
     What a request has not sent, the service has made: the fault is its own. Only who
     deletes what others refer to need not have sent any of it.
     """
-    sent = await find_fields(request)
-    blamed = {name: sent[name] for name in violation.fields if name in sent}
-    if not blamed and violation.kind not in {Kind.REFERRED, Kind.EITHER}:
+    kind, sent = violation.kind, await find_fields(request)
+    fields = field_names(violation.columns)
+    blamed = {name: sent[name] for name in fields if name in sent}
+    if not blamed and kind.by_value:
         raise error
     if len(blamed) > 1 and not violation.is_certain:
         blamed = {}
     places = [places[0] for places in blamed.values() if len(places) == 1]
     what = " and ".join(blamed) or "A value"
-    detail = f"{what} {violation.message}."
-    said = {"msg": violation.message, "type": violation.type}
+    detail = f"{what} {kind.message}."
+    said = {"msg": kind.message, "type": kind.name}
     members = {"errors": [{"loc": place, **said} for place in places]}
-    return problem(request, violation.status, detail, members if places else None)
+    return problem(request, kind.status, detail, members if places else None)
 
 
 async def on_unexpected_error(request: Request, error: Exception) -> Response:

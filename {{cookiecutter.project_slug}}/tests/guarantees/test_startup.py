@@ -17,7 +17,6 @@ from starlette.types import Message
 
 from app.database import __main__ as command_line
 from app.database import engine
-from app.database.dialects import parse_url
 from app.database.engine import build_engine
 from app.database.startup import (
     DatabaseNotReadyError,
@@ -26,6 +25,7 @@ from app.database.startup import (
     prepare_database,
     verify_database,
 )
+from app.database.url import parse_url
 from app.main import create_app
 {% if not alembic %}
 from app.models.base import Base

@@ -49,8 +49,8 @@ class Probe:
     """Return what is wrong with the database, or None."""
     try:
         settings = get_settings()
-        for url in settings.database_urls:
-            with one_line_errors(url):
+        with one_line_errors():
+            for url in settings.database_urls:
                 writes = url == settings.database_url
                 {{ "await " if is_async }}verify_database(get_probe_engine(url), writes=writes)
     except DatabaseNotReadyError as error:
