@@ -24,7 +24,7 @@ from tests.conftest import MAIN, clean_environment
 from tests.test_service import add_tests
 from tests.variants import ROOT, VARIANTS, Variant, environment
 
-DEPENDENCY = "app/dependencies/database.py"
+DEPENDENCY, LIMITER = "app/dependencies/database.py", "app/database/limiter.py"
 Edit = Callable[[Path], None]
 
 
@@ -123,9 +123,9 @@ CUTS = [
     Cut(1, "postgresql-sync-create_all", "test_changes_in_place", TRACKING, "@event.listens_for("),
     Cut(1, "mysql-sync-create_all", "test_moment", MODEL, "value.utcoffset() is None", "False"),
     Cut(2, "postgresql-sync-create_all", "/test_more_clients_than_connections",
-        DEPENDENCY, "await get_turns().take(", "print("),
+        LIMITER, "await get_limiter().acquire(", "print("),
     Cut(2, "postgresql-async-alembic", "/test_waiting_is_bounded",
-        DEPENDENCY, "get_settings().database_pool_timeout", "None"),
+        LIMITER, "get_settings().database_pool_timeout", "None"),
     Cut(3, "postgresql-async-alembic", "/test_no_leaks", DEPENDENCY, "await session.", "None and session."),
     Cut(3, "postgresql-sync-alembic", "test_commit_comes_before_the_answer", SESSION, '"close_resets_only": False'),
     Cut(3, "mysql-async-alembic", "test_commit_comes_before_the_answer", DEPENDENCY, "await session.close()", "pass"),
@@ -139,8 +139,8 @@ CUTS = [
         "app/main.py", "middleware=[Middleware(FinishSessions)]", "middleware=[]"),
     Cut(3, "sqlite-async-alembic", "+test_no_session", DEPENDENCY, '["type"] == "websocket"', '["type"] == ""'),
     Cut(3, "postgresql-sync-alembic", "+test_error", "app/main.py", "app.add_middleware(CloseOnError)"),
-    Cut(3, "postgresql-async-alembic", "/test_two_loops", DEPENDENCY, "dispose(close=False)"),
-    Cut(3, "sqlite-async-alembic", "test_one_session_at_a_time", DEPENDENCY, "refuse_second(kinds, kind)"),
+    Cut(3, "postgresql-async-alembic", "/test_two_loops", LIMITER, "dispose(close=False)"),
+    Cut(3, "sqlite-async-alembic", "test_one_session_at_a_time", LIMITER, "refuse_second(kinds, kind)"),
     Cut(4, "postgresql-async-create_all", "/test_outage", DIALECT, "except OSError", "except ZeroDivisionError"),
     Cut(4, "mysql-sync-alembic", "/test_outage", PROBLEMS, "detail, headers=RETRY_AFTER", "detail"),
     Cut(4, "postgresql-async-alembic", "/test_killed_before_commit",

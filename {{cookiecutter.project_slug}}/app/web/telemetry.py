@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 from sqlalchemy import Engine, ExceptionContext, Pool, QueuePool, event
 
 from app.database.engine import get_capacity
-from app.dependencies.database import get_turns
+from app.database.limiter import get_limiter
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def measure_pools(
         "count": count,
         "idle.max": lambda options: observe(QueuePool.size),
         "max": lambda options: observe(lambda pool: get_capacity()),
-        "pending_requests": lambda options: [Observation(get_turns().waiting)],
+        "pending_requests": lambda options: [Observation(get_limiter().waiting)],
     }.items():
         unit = "{request}" if key == "pending_requests" else "{connection}"
         full_name = f"db.client.connection.{key}"

@@ -18,8 +18,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
 {% endif %}
 
+from app.database import limiter
 from app.database.engine import get_capacity
-from app.dependencies import database
 from app.dependencies.database import DatabaseReadSession, DatabaseSession{{ ", open_session" if is_async }}
 from app.settings import get_settings
 from tests.client import Client
@@ -88,7 +88,7 @@ async def test_waiting_too_long(
 ) -> None:
     """Who waits longer than DATABASE_POOL_TIMEOUT is told when to come back."""
     hasty = get_settings().model_copy(update={"database_pool_timeout": 0.05})
-    monkeypatch.setattr(database, "get_settings", lambda: hasty)
+    monkeypatch.setattr(limiter, "get_settings", lambda: hasty)
     capacity = get_capacity()
     statuses = await together(started_client, capacity + 2, "GET", "/own/hold")
     assert statuses == [200] * capacity + [503] * 2

@@ -1,0 +1,172 @@
+{% set is_async = cookiecutter.engine == "async" %}
+{% set is_bound = is_async and cookiecutter.database != "sqlite" %}
+"""As many sessions at once as there are connections: the others wait in line."""
+
+import asyncio
+from collections.abc import AsyncIterator{{ ", Iterator" if not is_async }}
+from contextlib import asynccontextmanager{{ ", contextmanager, suppress" if not is_async }}
+{% if not is_async %}
+from contextvars import ContextVar
+{% endif %}
+from functools import lru_cache
+{% if is_async %}
+from typing import Any
+{% endif %}
+from weakref import WeakKeyDictionary
+
+{% if not is_async %}
+from anyio import NoEventLoopError, from_thread
+from anyio.to_thread import current_default_thread_limiter
+{% endif %}
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.database.engine import get_capacity{{ ", get_engine, get_read_engine" if is_bound }}
+from app.settings import get_settings
+
+
+class Limiter:
+    """Lets as many in as there are connections, in order.
+
+    Who waits has no connection and no thread. If requests waited in the pool, each
+    with a thread, those that own the connections could not get a thread to go on.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.waiting = 0
+        self.semaphores: WeakKeyDictionary[
+            asyncio.AbstractEventLoop,
+            asyncio.Semaphore,
+        ] = WeakKeyDictionary()
+
+    @property
+    def semaphore(self) -> asyncio.Semaphore:
+        """Return that of the event loop; each `asyncio.run` has one of its own."""
+        loop = asyncio.get_running_loop()
+        if loop not in self.semaphores:
+{% if is_bound %}
+            if self.semaphores:  # connections belong to a loop: leave them to the other
+                get_engine().sync_engine.dispose(close=False)
+                get_read_engine().sync_engine.dispose(close=False)
+{% endif %}
+            self.semaphores[loop] = asyncio.Semaphore(self.number)
+        return self.semaphores[loop]
+
+    async def acquire(self, timeout: float) -> None:  # noqa: ASYNC109  (tells a client)
+        """Wait for a place, `timeout` seconds at most.
+
+        Raises:
+            TimeoutError: SQLAlchemy's own, as if the request had waited in the pool.
+        """
+        semaphore = self.semaphore
+        if not semaphore.locked():
+            await semaphore.acquire()
+            return
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(timeout):
+                await semaphore.acquire()
+        except TimeoutError:
+            raise PoolTimeoutError("too many requests wait for a connection") from None
+        finally:
+            self.waiting -= 1
+
+    def release(self) -> None:
+        """Let the next one in."""
+        self.semaphore.release()
+
+
+@lru_cache
+def get_limiter() -> Limiter:
+    """Return the limiter of this process, made on first use."""
+    return Limiter(get_capacity())
+
+
+{% if is_async %}
+OF_TASKS: WeakKeyDictionary[asyncio.Task[Any], set[str]] = WeakKeyDictionary()
+
+
+def get_open_kinds() -> set[str]:
+    """Return which kinds of sessions this task has open."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  (tells the type checker)
+    return OF_TASKS.setdefault(task, set())
+{% else %}
+OPEN: ContextVar[set[str]] = ContextVar("open")
+
+
+def get_open_kinds() -> set[str]:
+    """Return which kinds of sessions are open for a request, in any thread of it."""
+    kinds = OPEN.get(None)
+    if kinds is None:
+        kinds = set()
+        OPEN.set(kinds)
+    return kinds
+{% endif %}
+
+
+def refuse_second(kinds: set[str], kind: str) -> None:
+    """Refuse a session that would wait for what the first one holds.
+
+    Raises:
+        InvalidRequestError: There is one of this kind.
+    """
+    if kind in kinds:
+        what = "pass it on, instead of opening another one"
+        raise InvalidRequestError(f"there is a session to {kind} already: {what}")
+
+
+@asynccontextmanager
+async def place_for(kind: str) -> AsyncIterator[None]:
+    """Hold a place: one for both, a session to write and one to read."""
+    kinds = get_open_kinds()
+    refuse_second(kinds, kind)
+    if is_first := not kinds:
+        await get_limiter().acquire(get_settings().database_pool_timeout)
+    kinds.add(kind)
+    try:
+        yield
+    finally:
+        kinds.remove(kind)
+        if is_first:
+            get_limiter().release()
+{% if not is_async %}
+
+
+async def acquire_for_thread() -> None:
+    """Wait for a place; meanwhile, those that have one may use one more thread."""
+    threads = current_default_thread_limiter()
+    threads.total_tokens += 1
+    try:
+        await get_limiter().acquire(get_settings().database_pool_timeout)
+    finally:
+        threads.total_tokens -= 1
+
+
+@contextmanager
+def place_in_thread(kind: str) -> Iterator[None]:
+    """Hold a place in a thread; that of a script waits in the pool instead.
+
+    Raises:
+        InvalidRequestError: It is the thread of the event loop.
+    """
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        what = "give what opens it to run_in_threadpool()"
+        raise InvalidRequestError(f"a session would stop the event loop: {what}")
+    kinds = get_open_kinds()
+    refuse_second(kinds, kind)
+    has_place = False
+    if not kinds:
+        with suppress(NoEventLoopError):
+            from_thread.run(acquire_for_thread)
+            has_place = True
+    kinds.add(kind)
+    try:
+        yield
+    finally:
+        kinds.remove(kind)
+        if has_place:
+            from_thread.run_sync(get_limiter().release)
+{% endif %}
