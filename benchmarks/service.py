@@ -236,9 +236,9 @@ def project(options: Options, folder: Path, given_folder: str = "") -> Path:
     """
     if not BIN.exists() and not install(PYTHON, requirements()):
         raise WrongError(f"Python {PYTHON} is not installed")
-    original = Path(given_folder or folder / str(options.variant)).expanduser()
+    original = Path(given_folder or folder / "project").expanduser()
     if not given_folder:
-        answers = [f"{name}={value}" for name, value in options.variant.answers.items()]
+        answers = [f"{name}={value}" for name, value in (options.variant.answers | {"project_slug": "project"}).items()]
         command = [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "--default-config", *answers]
         subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
     if not (original / "app" / "settings.py").is_file():
