@@ -24,8 +24,8 @@ COMMON = """
     app/web/problems.py app/web/queries.py app/web/request_fields.py app/web/request_id.py
     app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py
     app/web/websockets.py app/database/__init__.py app/database/__main__.py
-    app/database/diagnosis.py app/database/dialect.py app/database/engine.py app/database/errors.py app/database/limiter.py app/database/pool.py
-    app/database/url.py
+    app/database/diagnosis.py app/database/dialect.py app/database/engine.py app/database/errors.py
+    app/database/limiter.py app/database/pool.py app/database/url.py
     app/database/schema.py app/database/session.py app/database/slow_queries.py app/database/startup.py
     app/dependencies/__init__.py app/dependencies/database.py app/web/lifespan.py app/limits.py app/logs.py app/main.py
     app/models/__init__.py app/models/base.py app/models/product.py app/models/rules.py
