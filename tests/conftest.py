@@ -169,6 +169,12 @@ def database_url(variant: Variant, tmp_path: Path) -> Iterator[str]:
     drop_databases(server, name)
 
 
+@pytest.fixture
+def mypy_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Share what mypy knows of the libraries."""
+    monkeypatch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "mypy"))
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as listener:
@@ -227,8 +233,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+def write_notes(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have noted, with `record_property("note", ...)`."""
+    noted = [report.user_properties for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+    for line in (text for properties in noted for name, text in properties if name == "note"):
+        terminalreporter.write_line(line)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what ran for each variant, what did not, and why."""
+    """Print what tests have noted; what ran for each variant, what did not, and why."""
+    write_notes(terminalreporter)
     cells: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     reasons = set()
     for outcome in ("passed", "failed", "error", "skipped"):

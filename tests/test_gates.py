@@ -61,12 +61,6 @@ def repository(source: Path, target: Path) -> Repository:
 
 
 @pytest.fixture
-def mypy_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Share what mypy knows of the libraries."""
-    monkeypatch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "mypy"))
-
-
-@pytest.fixture
 def copy(cookies: Cookies, tmp_path: Path, mypy_cache: None) -> Repository:
     """Return the default project, in a repository of its own."""
     return repository(cookies.bake().project_path, tmp_path)

@@ -20,7 +20,7 @@ from app.database import dialect
 from app.database.engine import build_engine, get_engine, get_read_engine
 from app.database.session import get_read_session_factory, get_session_factory
 from app.main import create_app
-from app.settings import Settings, get_settings
+from app.settings import get_settings
 from tests.client import HEADERS, Client, Journal
 from tests.server import NOTE, drop_statement, new_url
 {% if cookiecutter.database == "mysql" %}
@@ -124,7 +124,7 @@ def leak_check() -> Iterator[None]:
 @pytest.fixture
 async def empty_engine() -> AsyncIterator[AsyncEngine]:
     """Return an engine for a database of its own, which does not exist yet."""
-    settings = Settings(database_url=new_url())
+    settings = get_settings().model_copy(update={"database_url": new_url()})
     engine = build_engine(settings)
     yield engine
     await engine.dispose()

@@ -7,36 +7,41 @@ import logging
 from typing import Annotated
 
 import pytest
+from fastapi import HTTPException
 from sqlalchemy import text
 
 from app.dependencies.database import DatabaseSession
 from app.logs import JSONFormatter
 from app.schemas.base import Input
 from app.schemas.types import Text
+from app.web.problems import ProblemError, problems
 from tests.client import Client
 from tests.guarantees.own import OwnBook, OwnShelf, router
 
-JSON = {"Content-Type": "application/json"}
 MEMBERS = {"type", "title", "status", "detail", "instance", "request_id"}
 
 
-class Shelf(Input):
+class OutOfStockError(ProblemError):
+    """There are fewer than the client asks for."""
+
+    status = 409
+    type = "/out-of-stock"
+    title = "None left"
+    available: int
+
+
+class Book(Input):
     """A body."""
 
-    name: Annotated[str, Text(50)]
-    shelf_id: int | None = None
-    pages: int | None = None
+    title: Annotated[str, Text(50)]
+    shelf_id: int
+    pages: int | None
 
 
-@router.post("/body", status_code=201)
-async def store_body(body: Shelf, session: DatabaseSession) -> int:
-    """Store a shelf, or a book where the body is one."""
-    row: OwnShelf | OwnBook = OwnShelf(name=body.name)
-    if body.shelf_id:
-        row = OwnBook(title=body.name, shelf_id=body.shelf_id, pages=body.pages)
-    session.add(row)
-    await session.flush()
-    return row.id
+@router.post("/books", status_code=201)
+async def store_book(body: Book, session: DatabaseSession) -> None:
+    """Store a book."""
+    session.add(OwnBook(**body.model_dump()))
 
 
 @router.delete("/shelves/{own_shelf_id}", status_code=204)
@@ -45,8 +50,8 @@ async def delete_shelf(own_shelf_id: int, session: DatabaseSession) -> None:
     await session.delete(await session.get_one(OwnShelf, own_shelf_id))
 
 
-@router.post("/twin", status_code=201)
-async def store_made_up(session: DatabaseSession) -> None:
+@router.post("/twins", status_code=201)
+async def store_twins(session: DatabaseSession) -> None:
     """Store twice what no request has sent."""
     session.add_all([OwnShelf(name="twin"), OwnShelf(name="twin")])
 
@@ -94,64 +99,82 @@ async def test_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     assert "nowhere" in failure["exception"]
 
 
-@pytest.mark.parametrize(
-    ("content", "status"),
-    [
-        (b"", 422),
-        (b"{", 422),
-        (b"null", 422),
-        (b'{"name": NaN}', 422),
-        (b'{"name": "\\ud800", "\\udfff": 1}', 422),
-        (b'{"name": "\xff"}', 400),
-        (b"[" * 100_000, 400),
-        (b" " * 2**20, 422),
-        (b" " * 2**20 + b" ", 413),
-    ],
-)
-async def test_malformed_body(client: Client, content: bytes, status: int) -> None:
-    """Whatever is sent, the answer is a problem and not a failure."""
-    for more in ({}, {"Transfer-Encoding": "chunked"}):
-        headers = JSON | more
-        response = await client.post("/own/body", content=content, headers=headers)
+BODIES = {
+    b"": 422,
+    b"{": 422,
+    b"null": 422,
+    b'{"title": NaN}': 422,
+    b'{"title": "\\ud800", "\\udfff": 1}': 422,
+    b'{"title": "\xff"}': 400,
+    b"[" * 100_000: 400,
+    b" " * 2**20: 422,
+    b" " * (2**20 + 1): 413,
+}
+
+
+@router.get("/refusals/{name}", responses=problems(404, OutOfStockError))
+async def refuse(name: str) -> None:
+    """Raise what has this name."""
+    refusals: dict[str, Exception] = {
+        "own": OutOfStockError("Only 2 are left.", available=2),
+        "dict": HTTPException(423, {"detail": "Locked.", "by": "ada"}),
+        "list": HTTPException(423, [1]),
+    }
+    group = ExceptionGroup("", [HTTPException(404), HTTPException(423, "Locked.")])
+    raise refusals.get(name, group)
+
+
+REFUSALS: dict[str, dict[str, object]] = {
+    "own": {"type": "/out-of-stock", "title": "None left", "available": 2},
+    "dict": {"status": 423, "detail": "Locked.", "by": "ada"},
+    "group": {"status": 423, "detail": "Locked."},
+    "list": {"type": "about:blank", "details": [1]},
+}
+
+
+async def test_refusals(client: Client) -> None:
+    """What a route raises is the answer: with a type and members of its own, too."""
+    for name, expected in REFUSALS.items():
+        response = await client.get(f"/own/refusals/{name}")
+        assert response.json() | expected == response.json()
+        assert response.status_code == response.json()["status"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}])
+async def test_malformed_body(client: Client, headers: dict[str, str]) -> None:
+    """Whatever is sent, up to a largest size, the answer is a problem."""
+    headers = {"Content-Type": "application/json"} | headers
+    for content, status in BODIES.items():
+        response = await client.post("/own/books", content=content, headers=headers)
         assert response.status_code == response.json()["status"] == status
 
 
-TAKEN, MISSING = "is already taken", "refers to something that does not exist"
-VIOLATIONS = [
-    ({"name": "a", "shelf_id": None}, 409, "name", TAKEN),
-    ({"shelf_id": 2**30}, 409, "shelf_id", MISSING),
-    ({"pages": 0}, 422, "pages", "is outside its bounds"),
-    ({"pages": None}, 422, "pages", "must not be null"),
+VIOLATIONS: list[tuple[dict[str, int | None], int, str]] = [
+    ({"shelf_id": 2**30}, 409, "refers to something that does not exist"),
+    ({"pages": 0}, 422, "is outside its bounds"),
+    ({"pages": None}, 422, "must not be null"),
 ]
 
 
 @pytest.mark.usefixtures("known_tables")
-@pytest.mark.parametrize(("change", "status", "field", "words"), VIOLATIONS)
-async def test_violation(
-    client: Client,
-    change: dict[str, object],
-    status: int,
-    field: str,
-    words: str,
-) -> None:
-    """A constraint that no schema knows is an answer, too: it names the field."""
-    key = (await client.post("/own/shelves?name=a")).json()
-    book = {"name": "b", "shelf_id": key, "pages": 1}
-    response = await client.post("/own/body", json=book | change)
-    problem = response.json()
-    assert (response.status_code, problem["detail"]) == (status, f"{field} {words}.")
-    assert [error["loc"] for error in problem["errors"]] == [["body", field]]
+async def test_violation(client: Client) -> None:
+    """A constraint that no schema knows is an answer, too: it names the field.
 
-
-@pytest.mark.usefixtures("known_tables")
-async def test_row_that_is_referred_to(client: Client) -> None:
-    """Who deletes it hears that; who has sent nothing is not blamed."""
+    Who deletes what others refer to hears that; who has sent nothing is not blamed.
+    """
     key = (await client.post("/own/shelves?name=a")).json()
-    url = f"/own/shelves/{key}"
-    book = {"name": "b", "shelf_id": key, "pages": 1}
-    assert (await client.post("/own/body", json=book)).status_code == 201
-    response = await client.delete(url)
+    taken = (await client.post("/own/shelves?name=a")).json()
+    assert (taken["status"], taken["detail"]) == (409, "name is already taken.")
+    assert [error["loc"] for error in taken["errors"]] == [["query", "name"]]
+    book = {"title": "b", "shelf_id": key, "pages": 1}
+    assert (await client.post("/own/books", json=book)).status_code == 201
+    for change, status, words in VIOLATIONS:
+        [field] = change
+        problem = (await client.post("/own/books", json=book | change)).json()
+        assert (problem["status"], problem["detail"]) == (status, f"{field} {words}.")
+        assert [error["loc"] for error in problem["errors"]] == [["body", field]]
+    response = await client.delete(f"/own/shelves/{key}")
     assert response.status_code == 409
     assert "is still referred to" in response.json()["detail"]
-    assert (await client.post("/own/twin")).status_code == 500
+    assert (await client.post("/own/twins")).status_code == 500
 {% endcall %}

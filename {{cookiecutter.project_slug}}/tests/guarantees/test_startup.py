@@ -30,7 +30,7 @@ from app.main import create_app
 {% if not alembic %}
 from app.models.base import Base
 {% endif %}
-from app.settings import Settings, get_settings
+from app.settings import get_settings
 from app.web import lifespan
 from tests.conftest import drop
 from tests.server import new_url
@@ -44,7 +44,8 @@ pytestmark = pytest.mark.usefixtures("newer_code")
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> {{ "AsyncEngine" if is_async else "Engine" }}:
     """Give the service a database that cannot be reached, and no time to wait."""
-    settings = Settings(database_url=parse_url(AWAY), database_startup_timeout=0)
+    away = {"database_url": parse_url(AWAY), "database_startup_timeout": 0}
+    settings = get_settings().model_copy(update=away)
     engine = build_engine(settings)
     monkeypatch.setattr(lifespan, "get_engine", lambda: engine)
     for module in (lifespan, command_line):
@@ -206,7 +207,7 @@ def test_commands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`check` fails and says what helps; it succeeds after `prepare`."""
-    settings = Settings(database_url=new_url())
+    settings = get_settings().model_copy(update={"database_url": new_url()})
     monkeypatch.setattr(command_line, "get_settings", lambda: settings)
     commands = ("check", "prepare", "prepare", "check")
     statuses = [run(monkeypatch, command) for command in commands]

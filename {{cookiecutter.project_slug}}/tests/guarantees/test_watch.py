@@ -1,0 +1,96 @@
+{% from "engine.jinja" import engine with context %}
+{% set is_async = cookiecutter.engine == "async" %}
+{% call engine() %}
+"""What is seen from outside: slow queries, traces, the server's log, WebSockets."""
+
+import logging
+import logging.config
+
+import pytest
+from fastapi import HTTPException, WebSocket, WebSocketDisconnect
+from fastapi.testclient import TestClient
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from uvicorn.config import LOGGING_CONFIG
+
+from app.database.engine import build_engine
+from app.dependencies.database import DatabaseSession
+from app.logs import configure_logging
+from app.main import create_app
+from app.settings import get_settings
+from app.web.telemetry import measure_pools, trace_statements
+
+
+@pytest.mark.usefixtures("started_client")
+async def test_statements(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is a span, and a warning if it is slow: with its text, without values."""
+    slow = {"database_slow_query": 1e-9}
+    engine = build_engine(get_settings().model_copy(update=slow))
+    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    traces, metrics = TracerProvider(), MeterProvider(metric_readers=[reader])
+    traces.add_span_processor(SimpleSpanProcessor(spans))
+    trace_statements(engine{{ ".sync_engine" if is_async }}, traces)
+    measure_pools({"app": engine.pool}, metrics)
+    async with engine.connect() as connection:
+        name = {"name": "s3cret"}
+        query = text("SELECT id\nFROM own_shelves WHERE name = :name")
+        await connection.execute(query, name)
+        with pytest.raises(DBAPIError):
+            await connection.execute(text("UPDATE nowhere SET a = :name"), name)
+        measured = str(reader.get_metrics_data())
+    await engine.dispose()
+    metrics.shutdown()
+    assert "slow query, 0." in caplog.text
+    assert " s: SELECT id FROM own_shelves WHERE name = " in caplog.text
+    assert ": UPDATE nowhere SET a = " in caplog.text
+    found = {span.name: span for span in spans.get_finished_spans()}
+    assert found["SELECT"].status.is_unset
+    assert not found["UPDATE"].status.is_ok
+    texts = [caplog.text, *(span.to_json() for span in found.values())]
+    assert "s3cret" not in "".join(texts)
+    assert "db.client.connection.count" in measured
+
+
+def test_log_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn's lines go where the others go, in one form."""
+    server = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.access")]
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers.clear()
+    logging.config.dictConfig(LOGGING_CONFIG)
+    configure_logging()
+    handlers = root.handlers[:]
+    root.handlers[:], root.level = before
+    assert len(handlers) == 1
+    assert not any(logger.handlers for logger in server)
+    assert all(logger.propagate for logger in server)
+{% endcall %}
+
+
+def test_websocket() -> None:
+    """It has no session of its own; an error closes it with a code: whose fault?"""
+    app = create_app()
+
+    @app.websocket("/session")
+    async def take_session(socket: WebSocket, session: DatabaseSession) -> None:
+        await socket.accept()
+
+    @app.websocket("/fail/{status}")
+    async def fail(socket: WebSocket, status: int) -> None:
+        await socket.accept()
+        raise HTTPException(status)
+
+    talker = TestClient(app)
+    for status, code in ((404, 1008), (500, 1011)):
+        with talker.websocket_connect(f"/fail/{status}") as socket:
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_text()
+            assert closed.value.code == code
+    socket = talker.websocket_connect("/session")
+    with pytest.raises(InvalidRequestError, match=r"open_session\(\)"), socket:
+        pass
