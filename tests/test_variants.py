@@ -1,7 +1,9 @@
 """Each variant, as it is rendered: its files, its style and types, its own suite, and the service itself."""
 
 import json
+import os
 import re
+import shutil
 import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatch
