@@ -209,4 +209,4 @@ def test_files(project: Project, variant: Variant, tmp_path: Path, tmp_path_fact
     copy.run("ruff", "check", "--no-cache")
     copy.run("ruff", "format", "--check", "--no-cache")
     copy.run("lint-imports", "--no-logo", "--no-cache")
-    copy.run("mypy", "app", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
+    copy.run("mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
