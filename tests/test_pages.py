@@ -42,7 +42,7 @@ WORDS = {
 """Words that belong to the pages of one answer."""
 
 SHARED = {
-    "mysql": ["run on SQLite"],  # its tests, without a server
+    "mysql": ["SQLite stands in"],  # its tests, without a server
     "create_all": [r'.venv/bin/alembic revision --autogenerate -m "what we added"', ".venv/bin/alembic stamp head"],
 }
 """What the pages of an answer say of another one."""
