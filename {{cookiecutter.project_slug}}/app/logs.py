@@ -62,36 +62,38 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+def shorten_failed_start(record: logging.LogRecord) -> bool:
+    """Leave out the traceback that a server logs when the database is not ready."""
+    _, is_it, reason = record.getMessage().rpartition("DatabaseNotReadyError: ")
+    if is_it:
+        record.msg, record.args = "The database is not ready: %s", (reason.strip(),)
+    return True
+
+
 def configure_logging() -> None:
     """Write the log to stderr, unless whoever runs this process has set it up."""
     settings = get_settings()
-    # asyncmy logs the server's notes on names that it does not use; aiosqlite, when
-    # it is to debug, the values in statements; SQLAlchemy, that a pool was closed.
+{% if cookiecutter.engine == "async" and cookiecutter.database == "mysql" %}
+    # It logs the server's notes on names that it does not use.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
+{% elif cookiecutter.engine == "async" and cookiecutter.database == "sqlite" %}
+    # It logs, when it is to debug, the values in statements.
     logging.getLogger("aiosqlite").setLevel(logging.INFO)
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.WARNING)
+{% endif %}
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.WARNING)  # that it is closed
+    logging.getLogger("uvicorn.error").addFilter(shorten_failed_start)
     if logging.getLogger().handlers:
         return
     handler = logging.StreamHandler()
     is_json = settings.log_format == "json"
     handler.setFormatter(JSONFormatter() if is_json else TextFormatter())
     logging.basicConfig(level=settings.log_level, handlers=[handler])
-    adopt_server()
-    for name in ECHOES:
-        logging.getLogger(name).addHandler(logging.NullHandler())
-
-
-def has_server_log() -> bool:
-    """Tell whether uvicorn runs this process: it sets up its log before it imports."""
-    return bool(logging.getLogger("uvicorn").handlers)
-
-
-def adopt_server() -> None:
-    """Let the lines of uvicorn go the same way as all others."""
-    level = logging.getLogger().level
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # go the same way
         logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, level))  # the stricter one, of two settings
+        # The stricter one, of two settings.
+        logger.setLevel(max(logger.level, logging.getLogger().level))
         if logger.handlers:  # --no-access-log leaves none
             logger.handlers.clear()
             logger.propagate = True
+    for name in ECHOES:
+        logging.getLogger(name).addHandler(logging.NullHandler())

@@ -1,10 +1,10 @@
 """Errors, answered as problem details (RFC 9457) and documented as such."""
 
 import builtins
+import http.client
 import json
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any, ClassVar, get_origin, get_type_hints
 
@@ -13,14 +13,13 @@ from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.utils import is_body_allowed_for_status_code
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
 from pydantic_core import to_jsonable_python
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
-from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
 from app.database import dialect, errors
@@ -32,7 +31,6 @@ from app.web.request_fields import find_fields
 
 logger = logging.getLogger(__name__)
 
-PHRASES = {status.value: status.phrase for status in HTTPStatus}
 COMPONENT = "#/components/schemas/{model}"
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
@@ -45,15 +43,7 @@ RETRY_AFTER = {"Retry-After": "1"}
 """Seconds after which a client may try again."""
 
 CREATED: dict[int | str, dict[str, Any]] = {
-    201: {
-        "headers": {
-            "Location": {
-                "description": "The path of what was created.",
-                "required": True,
-                "schema": {"type": "string"},
-            }
-        }
-    }
+    201: {"headers": {"Location": {"required": True, "schema": {"type": "string"}}}}
 }
 """OpenAPI's description of an answer to a successful POST."""
 
@@ -61,28 +51,35 @@ CREATED: dict[int | str, dict[str, Any]] = {
 class InvalidField(BaseModel):
     """One thing that is wrong with a request."""
 
-    loc: list[str | int] = Field(
-        description="Where: `body`, `query` or `path`, then the names that lead to it.",
-    )
-    msg: str = Field(description="What is wrong, for a person.")
-    type: str = Field(description="What is wrong, for a program.")
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    loc: list[str | int]
+    """Where: `body`, `query` or `path`, then the names that lead to it."""
+    msg: str
+    """What is wrong, for a person."""
+    type: str
+    """What is wrong, for a program."""
 
 
 class Problem(BaseModel):
     """Why a request failed (RFC 9457)."""
 
-    type: str = Field(default="about:blank", description="The kind of problem.")
-    title: str = Field(description="The meaning of the type, or of the status.")
-    status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What went wrong this time.")
-    instance: str = Field(description="The path of the request.")
-    request_id: str = Field(
-        description="The `X-Request-ID` of this answer, as in the log.",
-    )
-    errors: list[InvalidField] | None = Field(
-        default=None,
-        description="The fields that are to blame.",
-    )
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str = "about:blank"
+    """The kind of problem."""
+    title: str
+    """The meaning of the type, or of the status."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """What went wrong this time."""
+    instance: str
+    """The path of the request."""
+    request_id: str
+    """The `X-Request-ID` of this answer, as in the log."""
+    errors: list[InvalidField] | None = None
+    """The fields that are to blame."""
 
 
 MODELS: dict[str, type[Problem]] = {Problem.__name__: Problem}
@@ -111,27 +108,27 @@ class ProblemError(FastAPIHTTPException):
         if taken := members.keys() & Problem.model_fields:
             raise TypeError(f"every problem has its own {', '.join(taken)}")
         super().__init__(self.status, detail, headers)
-        self.members = members | {
-            "type": self.type,
-            "title": self.title or phrase(self.status),
-        }
+        self.members = members | self.constants()
+
+    @classmethod
+    def constants(cls) -> dict[str, Any]:
+        """Return what is the same in each of them, beside the status."""
+        return {"type": cls.type, "title": cls.title or phrase(cls.status)}
 
     @classmethod
     def model(cls) -> builtins.type[Problem]:
         """Return its form, for the documentation."""
-        members: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for name, hint in get_type_hints(cls, include_extras=True).items():
             if get_origin(hint) is not ClassVar:
-                members[name] = (hint, ...)
-        for name in ("type", "title", "status"):
-            default = getattr(cls, name) or phrase(cls.status)
-            constant = Field(json_schema_extra={"const": default})
-            members[name] = Problem.__annotations__[name], constant
+                fields[name] = (hint, ...)
+        for name, value in {**cls.constants(), "status": cls.status}.items():
+            fields[name] = (type(value), Field(json_schema_extra={"const": value}))
         return create_model(
             cls.__name__,
             __base__=Problem,
             __doc__=cls.__doc__,
-            **members,
+            **fields,
         )
 
 
@@ -153,14 +150,10 @@ class OutcomeUnknownError(ProblemError):
     type = "/problems/outcome-unknown"
     title = "The outcome is unknown"
 
-    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
-        detail = "It may have been done, or not: look before you repeat it."
-        super().__init__(detail, headers=headers)
-
 
 def phrase(code: int) -> str:
     """Return the meaning of a status."""
-    return PHRASES.get(code, "Error")
+    return http.client.responses.get(code, "Error")
 
 
 def problem(
@@ -170,7 +163,7 @@ def problem(
     members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """Return the answer that reports a problem; `members` add to it, and replace.
+    """Return the answer that reports a problem, with further members.
 
     For exception handlers. A route raises instead: to return an answer, whichever,
     is success, and commits.
@@ -178,12 +171,13 @@ def problem(
     content = {
         "type": "about:blank",
         "title": phrase(code),
+        **(members or {}),
         "status": code,
         "detail": detail or phrase(code),
         "instance": request.url.path,
         "request_id": request_id.get(),
     }
-    return ProblemResponse(content | dict(members or {}), code, headers)
+    return ProblemResponse(content, code, headers)
 
 
 def problems(*kinds: int | type[ProblemError]) -> dict[int | str, dict[str, Any]]:
@@ -207,42 +201,30 @@ def problems(*kinds: int | type[ProblemError]) -> dict[int | str, dict[str, Any]
     }
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer an `HTTPException`, from a route or from the framework."""
-    assert isinstance(error, HTTPException)  # noqa: S101  (tells the type checker)
+async def on_http_exception(request: Request, error: HTTPException) -> Response:
+    """Answer an `HTTPException`, from a route or from the framework.
+
+    FastAPI takes a detail of any kind: the items of a dict become members.
+    """
     headers = dict(error.headers or {})
     if error.status_code == status.HTTP_405_METHOD_NOT_ALLOWED:
         methods = allowed_methods(request)
         headers |= {"Allow": ", ".join(methods)} if methods else {}
     if not is_body_allowed_for_status_code(error.status_code):
         return Response(status_code=error.status_code, headers=headers)
-    detail, members = split_detail(error)
+    detail: Any = error.detail
+    members = error.members if isinstance(error, ProblemError) else {}
+    if not isinstance(detail, str):
+        members = detail if isinstance(detail, dict) else {"details": detail}
+        detail = str(members.get("detail", ""))
     return problem(request, error.status_code, detail, members, headers)
 
 
-def split_detail(error: HTTPException) -> tuple[str, dict[str, Any]]:
-    """Return what an exception says, and the further members of its problem.
-
-    FastAPI takes a detail of any kind. The items of a dict are members, unless every
-    problem has one of that name; what else is no text is the member `details`.
-    """
-    if isinstance(error, ProblemError):
-        return error.detail, error.members
-    detail: Any = error.detail
-    if isinstance(detail, str):
-        return detail, {}
-    if not isinstance(detail, Mapping):
-        return "", {"details": detail}
-    text = detail.get("detail", "")
-    members = {str(name): value for name, value in detail.items()}
-    for name in Problem.model_fields:
-        members.pop(name, None)
-    return text if isinstance(text, str) else "", members
-
-
-async def on_exception_group(request: Request, error: Exception) -> Response:
+async def on_exception_group(
+    request: Request,
+    error: ExceptionGroup[Exception],
+) -> Response:
     """Answer what the tasks of a group have raised: the worst of it."""
-    assert isinstance(error, ExceptionGroup)  # noqa: S101
     answers: list[Response] = []
     for one in error.exceptions:
         known = request.app.exception_handlers
@@ -266,20 +248,17 @@ def allowed_methods(request: Request) -> list[str]:
     return sorted(method.upper() for methods in operations for method in methods)
 
 
-async def on_invalid_request(request: Request, error: Exception) -> Response:
+async def on_invalid_request(
+    request: Request,
+    error: RequestValidationError,
+) -> Response:
     """Answer a request that does not fit the schema.
 
     The values themselves are left out: they may be secret, or not fit into JSON.
     """
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    errors = [
-        InvalidField(
-            loc=list(item["loc"]),
-            msg=item["msg"],
-            type=item["type"],
-        )
-        for item in error.errors()[:MOST_ERRORS]
-    ]
+    names = ("loc", "msg", "type")
+    found = error.errors()[:MOST_ERRORS]
+    errors = [{name: one[name] for name in names} for one in found]
     detail = "The request does not fit the schema."
     code = status.HTTP_422_UNPROCESSABLE_CONTENT
     return problem(request, code, detail, {"errors": errors})
@@ -295,7 +274,9 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     if isinstance(error, UnknownOutcomeError):
         logger.warning("Database: COMMIT: %s", error)
         again = RETRY_AFTER if request.method in IDEMPOTENT else None
-        return await on_http_exception(request, OutcomeUnknownError(headers=again))
+        detail = "It may have been done, or not: look before you repeat it."
+        unknown = OutcomeUnknownError(detail, headers=again)
+        return await on_http_exception(request, unknown)
     if not isinstance(error, DBAPIError):
         raise error
     if violation := find_violation(error):
@@ -349,15 +330,11 @@ def unavailable(request: Request, detail: str) -> ProblemResponse:
 
 def install_problems(app: FastAPI) -> None:
     """Make `app` answer every error with a problem, and say so in its schema."""
-    app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_exception_handler(RequestValidationError, on_invalid_request)
-    app.add_exception_handler(SQLAlchemyError, on_database_error)
-    app.add_exception_handler(ExceptionGroup, on_exception_group)
-    # Whatever middleware raises is answered outside of all, where Starlette does it;
-    # what a route raises, inside: CORS headers, say, are then on each answer.
-    app.add_exception_handler(Exception, on_unexpected_error)
-    app.add_middleware(ServerErrorMiddleware, handler=on_unexpected_error)
-
+    app.exception_handler(HTTPException)(on_http_exception)
+    app.exception_handler(RequestValidationError)(on_invalid_request)
+    app.exception_handler(SQLAlchemyError)(on_database_error)
+    app.exception_handler(ExceptionGroup)(on_exception_group)
+    app.exception_handler(Exception)(on_unexpected_error)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The fields that a request has sent, and where: to say which of them is to blame."""
 
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import Request, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
-from pydantic import AliasChoices, AliasPath, TypeAdapter, ValidationError
+from pydantic import AliasChoices, AliasPath
 
 Place = tuple[str | int, ...]
 """`body`, `query` or `path`, then the names, as the request spells them."""
@@ -25,55 +25,46 @@ async def find_fields(request: Request) -> dict[str, list[Place]]:
 
 async def search(request: Request, route: APIRoute) -> dict[str, list[Place]]:
     """Look through what a request has sent to a route."""
-    found: dict[str, list[Place]] = {}
-    spelled: dict[Any, str] = {}
+    names: dict[Any, str] = {}
     for field in get_flat_params(route.dependant):
-        spelled[field.validation_alias or field.alias] = field.name
-    for where, sent in (("path", request.path_params), ("query", request.query_params)):
-        for key in sent:
-            found.setdefault(spelled.get(key, key), []).append((where, key))
-    todo: list[tuple[Place, Any, Any]] = [(("body",), *await read_body(request, route))]
+        names[field.validation_alias or field.alias] = field.name
+    todo: list[tuple[Place, Any]] = [(("path",), request.path_params)]
+    todo.append((("query",), dict(request.query_params)))
+    if route.body_field is not None:  # nobody has read another one
+        names |= spellings(route.body_field.field_info.annotation)
+        is_form = isinstance(route.body_field.field_info, params.Form)
+        todo.append((("body",), await read_body(request, is_form=is_form)))
+    found: dict[str, list[Place]] = {}
     while todo:
-        place, sent, parsed = todo.pop()
+        place, sent = todo.pop()
         if isinstance(sent, dict):
-            spelled = spellings(type(parsed))
             for key, value in sent.items():
-                name = spelled.get(key, key)
-                found.setdefault(name, []).append((*place, key))
-                todo.append(((*place, key), value, getattr(parsed, name, None)))
+                found.setdefault(str(names.get(key, key)), []).append((*place, key))
+                todo.append(((*place, key), value))
         elif isinstance(sent, list):
-            rows = parsed if isinstance(parsed, list | tuple) else [None] * len(sent)
-            for index, pair in enumerate(zip(sent, rows, strict=False)):
-                todo.append(((*place, index), *pair))
+            todo += [((*place, index), one) for index, one in enumerate(sent)]
     return found
 
 
-async def read_body(request: Request, route: APIRoute) -> tuple[Any, Any]:
-    """Return the body as it was sent, and as the route has parsed it."""
-    field = route.body_field
-    if field is None:  # nobody has read one, and to wait for it could take for ever
-        return None, None
-    kind: Any = field.field_info.annotation
+async def read_body(request: Request, *, is_form: bool) -> Any:
+    """Return the body as it was sent."""
     try:
-        if isinstance(field.field_info, params.Form):
-            sent: Any = dict(await request.form())
-        else:
-            sent = await request.json()
+        return dict(await request.form()) if is_form else await request.json()
     except ValueError:  # it is empty, or was not required to be JSON
-        return None, None
-    try:
-        return sent, TypeAdapter(kind).validate_python(sent)
-    except ValidationError:
-        return sent, None
+        return None
 
 
-def spellings(model: type) -> dict[Any, str]:
-    """Return the names of a model's fields by their aliases, its generator's too."""
+def spellings(kind: Any) -> dict[Any, str]:
+    """Return by their aliases the names of a model's fields, and of those in them."""
     found: dict[Any, str] = {}
-    for name, field in getattr(model, "model_fields", {}).items():
-        alias = field.validation_alias
-        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        for choice in choices:
-            first = choice.path[0] if isinstance(choice, AliasPath) else choice
-            found[first or name] = name
+    kinds = [kind]
+    for one in kinds:  # which grows
+        kinds += [part for part in get_args(one) if part not in kinds]
+        for name, field in getattr(one, "model_fields", {}).items():
+            alias = field.validation_alias
+            choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+            for choice in choices:
+                first = choice.path[0] if isinstance(choice, AliasPath) else choice
+                found[first or name] = name
+            kinds += [field.annotation] if field.annotation not in kinds else []
     return found

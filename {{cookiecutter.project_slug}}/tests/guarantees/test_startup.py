@@ -5,6 +5,7 @@
 """Startup: from an empty server to a service that is ready, or to one clear line."""
 
 import asyncio
+import logging
 import sys
 
 import pytest
@@ -161,7 +162,10 @@ async def test_away(away: AsyncEngine, caplog: pytest.LogCaptureFixture) -> None
 {% endcall %}
 
 
-def test_failed_start_is_one_line(away: object) -> None:
+def test_failed_start_is_one_line(
+    away: object,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A server that starts the service logs one line, and no traceback."""
     del away
     messages: list[Message] = []
@@ -176,8 +180,9 @@ def test_failed_start_is_one_line(away: object) -> None:
         asyncio.run(create_app()({"type": "lifespan", "state": {}}, receive, send))
     [message] = messages
     assert message["type"] == "lifespan.startup.failed"
-    assert message["message"].startswith("The database is not ready: ")
-    assert "\n" not in message["message"]
+    logging.getLogger("uvicorn.error").error(message["message"])
+    assert caplog.messages[-1].startswith("The database is not ready: ")
+    assert "\n" not in caplog.messages[-1]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, command: str) -> int:
