@@ -185,12 +185,6 @@ def test_failed_start_is_one_line(
     assert "\n" not in caplog.messages[-1]
 
 
-def run(monkeypatch: pytest.MonkeyPatch, command: str) -> int:
-    """Run one of the commands; return its exit status."""
-    monkeypatch.setattr(sys, "argv", ["app.database", command])
-    return command_line.main()
-
-
 @pytest.mark.parametrize("command", ["prepare", "check"])
 def test_failed_command_is_one_line(
     away: object,
@@ -200,7 +194,8 @@ def test_failed_command_is_one_line(
 ) -> None:
     """The commands say what is wrong in one line, and with their exit status."""
     del away
-    assert run(monkeypatch, command) == 1
+    monkeypatch.setattr(sys, "argv", ["app.database", command])
+    assert command_line.main() == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith("ERROR: ")
@@ -214,8 +209,8 @@ def test_commands(
     """`check` fails and says what helps; it succeeds after `prepare`."""
     settings = get_settings().model_copy(update={"database_url": new_url()})
     monkeypatch.setattr(command_line, "get_settings", lambda: settings)
-    commands = ("check", "prepare", "prepare", "check")
-    statuses = [run(monkeypatch, command) for command in commands]
+    for command, status in (("check", 1), ("prepare", 0), ("prepare", 0), ("check", 0)):
+        monkeypatch.setattr(sys, "argv", ["app.database", command])
+        assert command_line.main() == status
     {{ "asyncio.run(drop(settings.database_url))" if is_async else "drop(settings.database_url)" }}
-    assert statuses == [1, 0, 0, 0]
     assert ADVICE in capsys.readouterr().err
