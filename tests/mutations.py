@@ -113,9 +113,9 @@ MODEL, RULES, TRACKING = "app/models/base.py", "app/models/rules.py", "app/datab
 
 CUTS = [
     Cut(1, "postgresql-async-alembic", "/test_killed_before_commit", DEPENDENCY, 'scope="function"', 'scope="request"'),
-    Cut(1, "mysql-sync-create_all", "test_commit_comes_before_the_answer",
+    Cut(1, "mysql-sync-create_all", "test_failure_stores_nothing",
         DEPENDENCY, 'scope="function"', 'scope="request"'),
-    Cut(1, "sqlite-sync-alembic", "+test_failure_of_commit_itself", DEPENDENCY, "session.rollback"),
+    Cut(1, "sqlite-sync-alembic", "test_failure_stores_nothing", DEPENDENCY, "session.rollback"),
     Cut(1, "mysql-sync-alembic", "test_reading_session_refuses_to_write",
         DEPENDENCY, "session.flush()  # which refuses", "pass"),
     Cut(1, "postgresql-async-create_all", "test_reading_elsewhere",
@@ -127,8 +127,8 @@ CUTS = [
     Cut(2, "postgresql-async-alembic", "/test_waiting_is_bounded",
         LIMITER, "get_settings().database_pool_timeout", "None"),
     Cut(3, "postgresql-async-alembic", "/test_no_leaks", DEPENDENCY, "await session.", "None and session."),
-    Cut(3, "postgresql-sync-alembic", "test_commit_comes_before_the_answer", SESSION, '"close_resets_only": False'),
-    Cut(3, "mysql-async-alembic", "test_commit_comes_before_the_answer", DEPENDENCY, "await session.close()", "pass"),
+    Cut(3, "postgresql-sync-alembic", "test_failure_stores_nothing", SESSION, '"close_resets_only": False'),
+    Cut(3, "mysql-async-alembic", "test_failure_stores_nothing", DEPENDENCY, "await session.close()", "pass"),
     Cut(3, "postgresql-async-alembic", "/test_statement_that_is_left",
         DEPENDENCY, " if is_free else session.invalidate()", ""),
     Cut(1, "postgresql-async-alembic", "/test_cut_short",
