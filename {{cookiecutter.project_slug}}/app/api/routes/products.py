@@ -47,7 +47,7 @@ async def list_products(
     search: Annotated[ProductSearch, Query()],
     session: DatabaseReadSession,
 ) -> dict[str, Any]:
-    """Return a page of products, all of them or those of one name."""
+    """Return a page of products, all of them or those searched for."""
     conditions = [] if search.name is None else [Product.name == search.name]
     return await read_page(session, Product, search, *conditions)
 

@@ -1,0 +1,1 @@
+"""Enums, one module for each resource: what models and schemas both import."""

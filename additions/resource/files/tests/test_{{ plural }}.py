@@ -1,0 +1,242 @@
+{% from "engine.jinja" import engine with context %}
+{% set needed = references | rejectattr("optional") | list %}
+{% set keys = ", keys: Keys" if needed else "" %}
+{% set one_body = "ONE | keys" if needed else "ONE" %}
+{% set other_body = "OTHER | keys" if needed else "OTHER" %}
+{% set plain = fields | rejectattr("parent") | list %}
+{% set optional = fields | rejectattr("required") | list %}
+{% set least = "LEAST" if optional else "ONE" %}
+{% macro body(name, pairs) %}
+{{ name }}: dict[str, Any] = {
+{% for key, value in pairs %}
+    "{{ key }}": {{ code(value) }},
+{% endfor %}
+}
+{% endmacro %}
+{% call engine() %}
+"""What {{ many }} promise."""
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+
+PATH = "/api/v1/{{ path }}"
+{{ body("ONE", plain | map(attribute="first")) -}}
+{{ body("OTHER", plain | map(attribute="second")) -}}
+{% if optional %}
+{{ body("LEAST", plain | selectattr("required") | map(attribute="first")) -}}
+"""Without what may be left out."""
+{% endif %}
+{% if uniques %}
+{{ body("UNIQUE", uniques | map(attribute="third")) -}}
+"""For a third one, what no two may have."""
+{% endif %}
+
+ACCEPTED: dict[str, list[Any]] = {
+{% for field in plain %}
+    "{{ field.name }}": {{ code(field.accepted) }},
+{% endfor %}
+}
+REFUSED: dict[str, list[Any]] = {
+{% for field in fields %}
+    "{{ field.name }}": {{ code(field.refused) }},
+{% endfor %}
+    "unknown": ["a field that there is not"],
+}
+{% if needed %}
+
+Keys = dict[str, Any]
+{% endif %}
+{% for parent in parents %}
+
+
+async def create_{{ parent.one }}(client: Client) -> Any:
+    """Store {{ parent.a_one }}, and return its key."""
+{% if parent.parents %}
+    body: dict[str, Any] = {{ code(parent.body) }}
+{% for name, other in parent.makers.items() %}
+    body["{{ name }}"] = await create_{{ other }}(client)
+{% endfor %}
+{% else %}
+    body = {{ code(parent.body) }}
+{% endif %}
+    response = await client.post("{{ parent.path }}", json=body)
+    return response.json()["{{ parent.key }}"]
+{% endfor %}
+{% if needed %}
+
+
+@pytest.fixture
+async def keys(client: Client) -> Keys:
+    """Store what {{ a_one }} has to refer to, and return the keys."""
+    return {
+{% for field in needed %}
+        "{{ field.name }}": await create_{{ field.parent.one }}(client),
+{% endfor %}
+    }
+{% endif %}
+
+
+async def test_life(client: Client{{ keys }}) -> None:
+    """One is created, read, changed field by field, deleted, and no longer found."""
+    created = await client.post(PATH, json={{ one_body }})
+    {{ name }} = created.json()
+    assert created.status_code == 201
+    assert {{ name }}.items() >= {{ "(ONE | keys)" if needed else "ONE" }}.items()
+    url = created.headers["Location"]
+    assert url == f"{PATH}/{ {{- name }}['id']}"
+    assert (await client.get(url)).json() == {{ name }}
+    for change in ({}, *({field: value} for field, value in OTHER.items())):
+        changed = await client.patch(url, json=change)
+        assert changed.status_code == 200
+        {{ name }} |= change | {"updated_at": changed.json()["updated_at"]}
+        assert changed.json() == {{ name }}
+    assert (await client.get(url)).json() == {{ name }}
+    assert (await client.delete(url)).status_code == 204
+    for method in ("GET", "PATCH", "DELETE"):
+        json = ONE if method == "PATCH" else None
+        response = await client.request(method, url, json=json)
+        assert response.status_code == 404
+
+
+@pytest.mark.parametrize("field", ACCEPTED)
+async def test_accepted(client: Client{{ keys }}, field: str) -> None:
+    """Values up to the bounds are stored and answered, in a change, too."""
+    for value in ACCEPTED[field]:
+        created = await client.post(PATH, json={{ one_body }} | {field: value})
+        assert created.status_code == 201, value
+        assert created.json()[field] == value
+        url = created.headers["Location"]
+        await client.patch(url, json={field: OTHER[field]})
+        changed = await client.patch(url, json={field: value})
+        assert changed.status_code == 200, value
+        assert changed.json()[field] == value
+        await client.delete(url)
+
+
+@pytest.mark.parametrize("field", REFUSED)
+async def test_refused(client: Client{{ keys }}, field: str) -> None:
+    """Others are refused, in a change, too, and the answer names the field."""
+    url = (await client.post(PATH, json={{ other_body }})).headers["Location"]
+    for value in REFUSED[field]:
+        body = {field: value}
+        created = await client.post(PATH, json={{ one_body }} | body)
+        changed = await client.patch(url, json=body)
+        for response in (created, changed):
+            assert response.status_code == 422, value
+            assert response.json()["errors"][0]["loc"][:2] == ["body", field]
+
+
+async def test_least(client: Client{{ keys }}) -> None:
+    """What may be left out has a value; the rest must be sent."""
+{% if needed %}
+    least = {{ least }} | keys
+{% set least = "least" %}
+{% endif %}
+    created = await client.post(PATH, json={{ least }})
+    assert created.status_code == 201
+{% for field in optional %}
+    assert created.json()["{{ field.name }}"] {{ "==" if field.default is not none and field.default is not boolean else "is" }} {{ code(field.default) }}
+{% endfor %}
+    for field in {{ least }}:
+        body = {name: value for name, value in {{ least }}.items() if name != field}
+        response = await client.post(PATH, json=body)
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["loc"] == ["body", field]
+
+
+async def test_list(client: Client{{ keys }}) -> None:
+    """They are listed in pages."""
+    bodies = ({{ one_body }}, {{ other_body }})
+    one, other = [(await client.post(PATH, json=body)).json() for body in bodies]
+    first = (await client.get(PATH, params={"limit": 1})).json()
+    assert first == {"items": [one], "next": one["id"]}
+    rest = (await client.get(PATH, params={"limit": 1, "after": one["id"]})).json()
+    assert rest == {"items": [other], "next": None}
+{% set searched = filters | rejectattr("parent") | list %}
+{% if searched %}
+
+
+@pytest.mark.parametrize("field", {{ code(searched | map(attribute="name") | list) }})
+async def test_search(client: Client{{ keys }}, field: str) -> None:
+    """Those of a value are found, in pages, too."""
+    bodies = ({{ one_body }}, {{ other_body }}, {{ one_body }}{{ " | UNIQUE" if uniques }})
+    one, _, third = [(await client.post(PATH, json=body)).json() for body in bodies]
+    search = {field: ONE[field], "limit": 1}
+    first = (await client.get(PATH, params=search)).json()
+    assert first == {"items": [one], "next": one["id"]}
+    rest = (await client.get(PATH, params=search | {"after": one["id"]})).json()
+    assert rest == {"items": [third], "next": None}
+{% endif %}
+{% for field in uniques %}
+
+
+async def test_{{ field.name }}_is_unique(client: Client{{ keys }}) -> None:
+    """It is taken{{ ", in any spelling" if field.forms }}, for a new one and for another one."""
+    await client.post(PATH, json={{ one_body }})
+    other = await client.post(PATH, json={{ other_body }})
+    url = other.headers["Location"]
+    taken = {"{{ field.name }}": {{ code(field.forms[0][0]) if field.forms else 'ONE["' ~ field.name ~ '"]' }}}
+    for response in (
+        await client.post(PATH, json={{ other_body }} | UNIQUE | taken),
+        await client.patch(url, json=taken),
+    ):
+        assert response.status_code == 409
+        assert response.json()["detail"] == "{{ field.name }} is already taken."
+        assert response.json()["errors"][0]["loc"] == ["body", "{{ field.name }}"]
+    assert (await client.get(url)).json() == other.json()
+{% endfor %}
+{% for field in fields if field.forms and not field.unique %}
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    {{ code(field.forms) }},
+)
+async def test_forms_of_{{ field.name }}(client: Client{{ keys }}, sent: object, answered: str) -> None:
+    """It may be written otherwise, and is answered in one form."""
+    body = {{ one_body }} | {"{{ field.name }}": sent}
+    response = await client.post(PATH, json=body)
+    assert response.json()["{{ field.name }}"] == answered
+{% endfor %}
+{% for field in references %}
+
+
+async def test_{{ field.name }}(client: Client{{ keys }}) -> None:
+    """It is one that exists{{ ", and finds what refers to it" }}."""
+    {{ field.name }} = {{ 'keys["' ~ field.name ~ '"]' if field in needed else "await create_" ~ field.parent.one ~ "(client)" }}
+    key = {"{{ field.name }}": {{ field.name }}}
+    created = await client.post(PATH, json={{ one_body }} | key)
+    url = created.headers["Location"]
+    assert created.json()["{{ field.name }}"] == {{ field.name }}
+{% if field.nested %}
+    assert created.json()["{{ field.relation }}"]["{{ field.parent.key }}"] == {{ field.name }}
+    assert (await client.get(url)).json() == created.json()
+{% endif %}
+    found = (await client.get(PATH, params=key)).json()
+    assert found == {"items": [created.json()], "next": None}
+    missing = {"{{ field.name }}": {{ code(field.values[0]) }}}
+    assert (await client.get(PATH, params=missing)).json()["items"] == []
+    for response in (
+        await client.post(PATH, json={{ other_body }} | missing),
+        await client.patch(url, json=missing),
+    ):
+        assert response.status_code == 409
+    assert (await client.get(url)).json() == created.json()
+{% if field.parent.deletes %}
+    deleted = await client.delete(f"{{ field.parent.path }}/{ {{- field.name }}}")
+{% if field.on_delete == "cascade" %}
+    assert deleted.status_code == 204
+    assert (await client.get(url)).status_code == 404
+{% elif field.on_delete == "null" %}
+    assert deleted.status_code == 204
+    assert (await client.get(url)).json()["{{ field.name }}"] is None
+{% else %}
+    assert deleted.status_code == 409
+    assert (await client.get(url)).status_code == 200
+{% endif %}
+{% endif %}
+{% endfor %}
+{% endcall %}
