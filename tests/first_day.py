@@ -372,9 +372,9 @@ KEY_EDITS = {
             '        app.include_router(router, prefix="/api/v1")\n',
             '        app.include_router(router, prefix="/api/v1", dependencies=PROTECTED)\n',
         ),
-        ("\n\ndef operation_id(", "\nPROTECTED = [Depends(require_key)]\n\n\ndef operation_id("),
-        ("from fastapi import FastAPI\n", "from fastapi import Depends, FastAPI\n"),
-        ("from app.logs import ", "from app.dependencies.api_key import require_key\nfrom app.logs import "),
+        ("\n\ndef create_app(", "\nPROTECTED = [Depends(require_key)]\n\n\ndef create_app("),
+        ("import tomllib\n", "import tomllib\n\nfrom fastapi import Depends\n"),
+        ("from app.settings ", "from app.dependencies.api_key import require_key\nfrom app.settings "),
     ],
     "tests/client.py": [
         ("HEADERS: dict[str, str] = {}\n", 'HEADERS = {"X-API-Key": get_settings().api_key}\n'),

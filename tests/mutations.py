@@ -176,7 +176,7 @@ CUTS = [
     Cut(8, "sqlite-sync-create_all", "test_orphans_are_refused", DIALECT, "PRAGMA foreign_keys = ON"),
     Cut(8, "sqlite-sync-alembic", "/test_in_memory", "app/database/engine.py", '"pool_size": 1, ', ""),
     Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "sync_session_class=OneTaskSession"),
-    Cut(9, "mysql-async-create_all", "test_lazy_loading_is_refused", RULES, "@event.listens_for(Mapper"),
+    Cut(9, "mysql-async-create_all", "test_models", RULES, "@event.listens_for(Mapper"),
     Cut(9, "mysql-async-alembic", "test_life", MODEL, "mapper.eager_defaults = True", "pass"),
     Cut(10, "sqlite-async-alembic", "/test_stop_with_a_stream",
         "Dockerfile", ', "--timeout-graceful-shutdown", "8"', ""),

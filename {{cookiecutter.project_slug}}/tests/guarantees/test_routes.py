@@ -17,26 +17,8 @@ PROBLEM = "application/problem+json"
 METHODS = ["post", "put", "get", "head", "options", "trace", "patch", "delete"]
 """In this order: what was created is there for those that follow."""
 
-HOSTILE: list[Any] = [
-    None,
-    "",
-    "x" * 10_000,
-    "a\x00b",
-    "\ud800",
-    "'; DROP TABLE x --",
-    " 1",
-    "1_0",
-    True,
-    -1,
-    0,
-    2**31,
-    2**63,
-    10**400,
-    0.001,
-    float("nan"),
-    [],
-    {},
-]
+HOSTILE: list[Any] = [None, True, "", "x" * 10_000, "a\x00b", "\ud800", " 1", "1_0"]
+HOSTILE += [-1, 0, 2**31, 2**63, 10**400, 0.001, float("nan"), [], {}, "'; DROP TABLE"]
 """Values that some field or column cannot hold."""
 
 TEXTS = ["a", "a@example.com", "1", "2026-01-01T00:00:00Z", "2026-01-01"]
