@@ -26,21 +26,21 @@ SAMPLES = {
 ALL_TYPES = """
     number:string(20):unique customer:references:nested total:decimal(10,2) note:text? placed_at:datetime data:json?
     status:enum(new,paid,cancelled):index kind:enum(big-one,b)=b count:integer(0..10)=1 level:integer:index day:date
-    large:bigint? huge:bigint(0..9007199254740991):index token:uuid:unique ref:uuid:index due:date:index ok:boolean=true
-    seen:datetime:index rate:decimal(5,3,0..):index label:string=none code:string(2..2)=ab reply_to:email?
-    buyer:references(users,null)?
+    large:bigint(-9007199254740991..9007199254740991)? huge:bigint(0..9007199254740991):index token:uuid:unique
+    ref:uuid:index due:date:index ok:boolean=true seen:datetime:index rate:decimal(5,3,0..):index label:string=none
+    code:string(2..2)=ab reply_to:email? buyer:references(users,null)?
 """
 RESOURCES = [
     {"name": "customer", "fields": "name:string(100):index email:email:unique"},
     {"name": "order", "fields": ALL_TYPES},
     {
         "name": "purchase_order_line",
-        "fields": "order:references(cascade) product:references quantity_of_the_delivered_goods:integer(1..)",
+        "fields": "order:references(cascade) product:references quantity_of_the_delivered_goods:integer(1..) g:bigint",
     },
 ]
 """Three that refer to one another, with every type, and short and long names.
 
-Schemathesis takes bounds for floats, so that a number in JSON which must be there ends where these are exact, at 2**53.
+Schemathesis takes bounds for floats, and sends what is beyond 2**63: what it attacks ends at 2**53.
 """
 
 
@@ -230,7 +230,7 @@ def attack(project: Project, database_url: str) -> None:
     with serve(project, DATABASE_URL=database_url, DATABASE_PREPARE_ON_STARTUP="true") as (client, log):
         url = f"{client.base_url}/openapi.json"
         command = ["schemathesis", "run", url, "--checks", "all", "--max-examples", "10", "--seed", "1", "--no-color"]
-        command += ["--include-path-regex", "customers|orders|lines", "--phases", "coverage,fuzzing"]
+        command += ["--include-path-regex", "customers|orders", "--phases", "coverage,fuzzing"]
         project.run(*command, PYTHONWARNINGS="ignore")
         assert "Traceback" not in log.read_text(encoding="utf-8")
 

@@ -16,8 +16,8 @@ def check(value: Any, depth: int = DEPTH) -> None:
     if depth < 0:
         raise ValueError(f"must not be deeper than {DEPTH} objects and lists")
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise ValueError("must be valid Unicode text, without NUL")
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueError("must be valid Unicode text")
     elif isinstance(value, dict):
         for name, item in value.items():
             check(name)
