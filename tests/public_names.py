@@ -73,7 +73,7 @@ def service_names(project: Path, variant: Variant) -> set[str]:
     commands = (project / "app" / "database" / "__main__.py").read_text(encoding="utf-8")
     names |= {f"command python -m app.database {name}" for name in re.findall(r'add_parser\("(\w+)"', commands)}
     server = (project / "tests" / "server.py").read_text(encoding="utf-8")
-    return names | {f"setting {name.upper()}" for name in re.findall(r"^    (\w+): DatabaseURL", server, re.MULTILINE)}
+    return names | {f"setting {name.upper()}" for name in re.findall(r"^    (test_\w+): ", server, re.MULTILINE)}
 
 
 def scopes_of(variants: list[Variant]) -> list[str]:

@@ -57,7 +57,7 @@ def test_own_environment(cookies: Cookies, variant: Variant) -> None:
     run(project, ".venv/bin/python", "-c", "import app.main, app.database.__main__")
     run(project, *install, "--group", "dev")
     variables = {} if variant.database == "sqlite" else {"TEST_DATABASE_URL": need_server(variant.database)}
-    assert re.search(r"\d{3} passed", run(project, ".venv/bin/python", "-m", "pytest", "-q", **variables))
+    assert re.search(r"\d{2,} passed", run(project, ".venv/bin/python", "-m", "pytest", "-q", **variables))
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_make(cookies: Cookies, tmp_path_factory: pytest.TempPathFactory) -> Non
         os.killpg(process.pid, 15)
         process.communicate(timeout=15)
     assert not (project.path / ".venv" / "bin" / "pytest").exists()  # to run needs less
-    assert re.search(r"\d{3} passed", run(project, "make", "test", python))
+    assert re.search(r"\d{2,} passed", run(project, "make", "test", python))
     pyproject = project.path / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace("readme =", "keywords = []\nreadme ="))  # what is asked for
     offline = {"MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy"), **DEAD_PROXY}

@@ -192,7 +192,7 @@ def test_settings(project: Project, texts: dict[str, str]) -> None:
 def test_fragments(texts: dict[str, str]) -> None:
     """What is no file can be read as Python."""
     fragments = pages.fragments_in(texts)
-    assert len(fragments) == 3
+    assert len(fragments) == 4
     for code in fragments:
         pages.check_syntax(code)
 
@@ -205,7 +205,7 @@ def test_files(project: Project, variant: Variant, tmp_path: Path, tmp_path_fact
     """The files in the pages are clean where a team writes them: style, format, layers and types."""
     copy = Project(Path(shutil.copytree(project.path, tmp_path / "copy")), variant)
     names = pages.write_files(copy.path)
-    assert len(names) == 6
+    assert len(names) == 7
     copy.run("ruff", "check", "--no-cache")
     copy.run("ruff", "format", "--check", "--no-cache")
     copy.run("lint-imports", "--no-logo", "--no-cache")
