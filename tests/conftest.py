@@ -228,8 +228,20 @@ def python_of(variant: Variant) -> str:
     return INSTALLED[(place // 4 + place % 4) % len(INSTALLED)]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is left with it at the end."""
+LONG = {"test_first_day", "test_three_resources"}
+"""Tests that take minutes for each variant."""
+
+FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "postgresql-sync-alembic", "mysql-sync-alembic"}
+"""The variants that they take with FEW=1: each database, each engine, with and without migrations."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is left with it at the end; leave some of it out with FEW=1."""
+    if os.environ.get("FEW"):
+        long = [item for item in items if getattr(item, "originalname", None) in LONG]
+        left_out = [item for item in long if not any(name in item.name for name in FEW)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
