@@ -557,7 +557,8 @@ def default_enum(one: Column, text: str) -> tuple[Any, str, str]:
     """Return a default, its code, and that for the server."""
     names = {value: f"{one.python}.{member}" for member, value in one.members}
     if text not in names:
-        raise FieldError(f"={text} is none of {', '.join(names)}")
+        hint = ": write :index and the like before it" if ":" in text else ""
+        raise FieldError(f"={text} is none of {', '.join(names)}{hint}")
     return text, names[text], names[text]
 
 

@@ -102,7 +102,8 @@ def get_settings() -> Settings:
             f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}"
             for item in error.errors(include_input=False, include_url=False)
         ]
-        message = "Wrong settings (environment or .env): " + "; ".join(lines)
+        place = Path(str(Settings.model_config["env_file"])).name
+        message = f"Wrong settings (environment or {place}): " + "; ".join(lines)
         raise SystemExit(message) from None
     except SettingsError as error:
         message = f'Wrong settings: {error}: write it as JSON, ["a", "b"], say'
