@@ -289,7 +289,7 @@ RULES = {
         "app/models/product.py",
         "from app.web.problems import problem\n",
         "lint-imports",
-        "app.models is not allowed to import app.api",
+        "app.models is not allowed to import app.web",
     ),
     "Query": ("app/web/queries.py", "from sqlalchemy.orm import Query\n", "ruff", "Write select()"),
     "declarative_base": (
