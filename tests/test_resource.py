@@ -58,7 +58,7 @@ def add_resource(project: Project, resource: dict[str, str]) -> list[str]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Return what is in the files of a project, and not what its tools have left."""
-    made_by_tools = re.compile(r"__pycache__|_cache/|\.hypothesis/")
+    made_by_tools = re.compile(r"__pycache__|_cache/|\.(hypothesis|schemathesis)/")
     names = (path for path in folder.rglob("*") if path.is_file() and not made_by_tools.search(str(path)))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in names}
 
