@@ -231,7 +231,7 @@ def python_of(variant: Variant) -> str:
 LONG = {"test_first_day", "test_three_resources"}
 """Tests that take minutes for each variant."""
 
-FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "postgresql-sync-alembic", "mysql-sync-alembic"}
+FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "mysql-sync-alembic"}
 """The variants that they take with FEW=1: each database, each engine, with and without migrations."""
 
 
