@@ -55,7 +55,10 @@ OPEN_TRANSACTIONS = {
 def test_cut_short(stressed: Project, database_url: str, variant: Variant) -> None:
     """What is answered 504 is not stored, 201 is, and 503 says that nobody knows; nothing that was lent is lost."""
     (stressed.path / "cut.py").write_text(CUT)
-    with serve(stressed, app="cut:app", DATABASE_URL=database_url, **POOL) as (client, log):
+    # As many connections as elsewhere, but none is opened for one use: SQLAlchemy closes such a one in the request, and
+    # writes a traceback into the log when it is cut short there, though nothing is lost.
+    pool = POOL | {"DATABASE_POOL_SIZE": "15", "DATABASE_MAX_OVERFLOW": "0"}
+    with serve(stressed, app="cut:app", DATABASE_URL=database_url, **pool) as (client, log):
         stored: set[str] = set()
         unknown: set[str] = set()
 
@@ -84,7 +87,8 @@ def test_cut_short(stressed: Project, database_url: str, variant: Variant) -> No
 
         statuses = anyio.run(load)
         # A thread that commits cannot be stopped, so that a synchronous service always knows.
-        assert statuses.keys() - ({503} if variant.engine == "async" else set()) == {201, 504}
+        known = statuses.keys() - ({503} if variant.engine == "async" else set())
+        assert known == {201, 504}, log.read_text().partition("Traceback")[2][:5000]
         wait_for(lambda: client.get("/stress/pool").json() == 0, 10)
         if query := OPEN_TRANSACTIONS.get(variant.database):
             wait_for(lambda: sql(database_url, query) == 0, 5)
@@ -98,4 +102,5 @@ def test_cut_short(stressed: Project, database_url: str, variant: Variant) -> No
 
         assert anyio.run(go_on) == {200: 40}
         assert client.post("/stress/write", params={"name": "last", "seconds": 0}).status_code == 201
-        assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+        before, traceback, after = log.read_text().partition("Traceback")
+        assert not traceback, before[-500:] + traceback + after[:5000]
