@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 Code = int | str | None
@@ -82,6 +82,16 @@ class Violation:
     columns: list[Column[Any]]
     is_certain: bool = True
     """Whether it is about all of them; otherwise it is about one or another."""
+
+
+def connection_of(context: ExceptionContext) -> Connection | None:
+    """Return the connection that an error is about, if it can still be asked.
+
+    An error while a result is fetched is reported twice: once more when the first
+    report has given the connection up.
+    """
+    connection = context.connection
+    return None if connection is None or connection.invalidated else connection
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError, SQLAlchemyE
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database import dialect
+from app.database.errors import connection_of
 
 ONLY_READS = "a DatabaseReadSession only reads: take a DatabaseSession to write"
 
@@ -71,10 +72,10 @@ def report_unknown_outcomes(engine: Engine) -> None:
         error = context.original_exception
         if context.statement is not None or not isinstance(error, Exception):
             return None
-        if context.connection is None or not context.is_disconnect:
+        connection = connection_of(context)
+        if connection is None or not context.is_disconnect:
             return None
-        commits = "commits" in context.connection.info
-        if not commits or dialect.code(error) in dialect.ENDED:
+        if "commits" not in connection.info or dialect.code(error) in dialect.ENDED:
             return None
         return UnknownOutcomeError(dialect.describe(error))
 
@@ -129,7 +130,8 @@ def close_read_only_connections(engine: Engine) -> None:
         if dialect.code(context.original_exception) not in dialect.REFUSALS:
             return
         context.is_disconnect = True
-        if context.connection is not None and "changed" in context.connection.info:
+        connection = connection_of(context)
+        if connection is not None and "changed" in connection.info:
             context.invalidate_pool_on_disconnect = False  # nor are others
 
 
