@@ -14,30 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, "")
 
-from sqlalchemy import NullPool, create_engine, text
-from tests.server import drop_statement, new_url
-
-
-async def drop_async(url, statement):
-    """Drop a database through an asynchronous driver."""
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  (a synchronous service has none)
-
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
-
-
-def drop(url):
-    """Drop the database, if there is something to do."""
-    statement = drop_statement(url)
-    if statement is None:
-        return
-    server = url.set(database="postgres" if url.get_backend_name() == "postgresql" else None)
-    if url.get_dialect().is_async:
-        asyncio.run(drop_async(server, statement))
-        return
-    with create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
-        connection.execute(text(statement))
+from tests.conftest import drop, new_url
 
 
 def run(url, *command):
@@ -62,7 +39,9 @@ def main():
             shutil.copy(file, place)
         run(url, "alembic", "revision", "--autogenerate", "-m", message)
     finally:
-        drop(url)
+        dropping = drop(url)
+        if dropping is not None:  # of an asynchronous service, it is a coroutine
+            asyncio.run(dropping)
 
 
 main()
