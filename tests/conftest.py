@@ -115,7 +115,7 @@ class Project:
 
     def files(self) -> Iterator[Path]:
         """Yield the files of the project."""
-        made_by_tools = re.compile(r"__pycache__|\.(pytest|ruff|mypy)_cache|\.db")
+        made_by_tools = re.compile(r"__pycache__|\.\w+_cache/|\.db|\.(hypothesis|schemathesis)/")
         paths = (path for path in sorted(self.path.rglob("*")) if path.is_file())
         return (path for path in paths if not made_by_tools.search(path.relative_to(self.path).as_posix()))
 
@@ -234,14 +234,23 @@ LONG = {"test_first_day", "test_three_resources"}
 FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "mysql-sync-alembic"}
 """The variants that they take with FEW=1: each database, each engine, with and without migrations."""
 
+OF_SCHEMAS = {"test_diagnosis", "test_start"}
+"""Modules of faults that are about what `alembic` and `create_all` do; to the others, such variants are the same."""
+
+
+def is_one_of_many(item: pytest.Item) -> bool:
+    """Tell whether a test is left out with FEW=1, since what it would find is found by another one."""
+    if getattr(item, "originalname", None) in LONG:
+        return not any(name in item.name for name in FEW)
+    return "faults" in item.keywords and item.path.stem not in OF_SCHEMAS and "create_all" in item.name
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is left with it at the end; leave some of it out with FEW=1."""
+    """Begin with what takes long, so that no process is left with it at the end."""
     if os.environ.get("FEW"):
-        long = [item for item in items if getattr(item, "originalname", None) in LONG]
-        left_out = [item for item in long if not any(name in item.name for name in FEW)]
+        left_out = [item for item in items if is_one_of_many(item)]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = [item for item in items if not is_one_of_many(item)]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
