@@ -56,11 +56,9 @@ def add_resource(project: Project, resource: dict[str, str]) -> list[str]:
     return output.partition("\n\nNext:")[0].splitlines()
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def contents(project: Project) -> dict[str, bytes]:
     """Return what is in the files of a project, and not what its tools have left."""
-    made_by_tools = re.compile(r"__pycache__|_cache/|\.(hypothesis|schemathesis)/")
-    names = (path for path in folder.rglob("*") if path.is_file() and not made_by_tools.search(str(path)))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in names}
+    return {path.relative_to(project.path).as_posix(): path.read_bytes() for path in project.files()}
 
 
 @pytest.fixture
@@ -128,7 +126,7 @@ MISTAKES = {
 @only(database=("sqlite",), engine=("async",), migrations=("alembic",))
 def test_mistakes(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each mistake is a line with its place and a remedy, and nothing is written."""
-    before = contents(own.path)
+    before = contents(own)
     output = run(own, "name=order", "fields=a", status=1)
     assert (
         output
@@ -141,7 +139,7 @@ def test_mistakes(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(add.CannotAddError) as caught:
             add.add("resource", {"in": ".", **dict(answer.split("=", 1) for answer in answers)})
         assert words in str(caught.value)
-    assert contents(own.path) == before
+    assert contents(own) == before
 
 
 @only(database=("sqlite",), engine=("async",), migrations=("create_all",))
@@ -149,10 +147,10 @@ def test_nothing_is_overwritten(own: Project) -> None:
     """What is in the way is named, and nothing is written; what is there already with the same bytes is not."""
     resource = {"name": "order", "fields": "a:json status:enum(new,old)"}
     (own.path / "tests" / "test_orders.py").write_text("mine\n")
-    before = contents(own.path)
+    before = contents(own)
     output = run(own, *(f"{name}={answer}" for name, answer in resource.items()), status=1)
     assert output.startswith("ERROR: tests/test_orders.py: it is there already")
-    assert contents(own.path) == before
+    assert contents(own) == before
     (own.path / "tests" / "test_orders.py").unlink()
     (own.path / "app" / "enums.py").write_text("mine\n")
     assert "make it app/enums/__init__.py first" in run(own, "name=order", "fields=a:enum(b,c)", status=1)
@@ -238,9 +236,9 @@ def attack(project: Project, database_url: str) -> None:
 
 def check(project: Project, database_url: str, tmp_path: Path) -> None:
     """Add three resources, look at them in each way, and take them away again."""
-    before = contents(project.path)
+    before = contents(project)
     written = [path for resource in RESOURCES for path in add_resource(project, resource)]
-    assert contents(project.path).keys() == before.keys() | set(written)
+    assert contents(project).keys() == before.keys() | set(written)
     project.run("ruff", "check", "--no-cache")
     project.run("ruff", "format", "--check", "--no-cache")
     project.run("lint-imports", "--no-logo", "--no-cache")
@@ -260,7 +258,7 @@ def check(project: Project, database_url: str, tmp_path: Path) -> None:
     for path in written:
         (project.path / path).unlink()
     shutil.rmtree(project.path / "app" / "enums")
-    assert {name: text for name, text in contents(project.path).items() if not name.endswith(".db")} == before
+    assert contents(project) == before
 
 
 @pytest.mark.parametrize(

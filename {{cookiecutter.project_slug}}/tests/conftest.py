@@ -27,6 +27,9 @@ from tests.server import NOTE, drop_statement, new_url
 from tests.sqlite import LEFT_OUT
 {% endif %}
 
+# What they assert is shown as in a test.
+pytest.register_assert_rewrite("tests.resource")
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say so when the results do not mean what they seem to."""

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
+from tests.resource import Resource
 
 PATH = "/api/v1/{{ path }}"
 {{ body("ONE", plain | map(attribute="first")) -}}
@@ -79,114 +80,56 @@ async def keys(client: Client) -> Keys:
 {% endif %}
 
 
-async def test_life(client: Client{{ keys }}) -> None:
+@pytest.fixture
+def resource(client: Client{{ keys }}) -> Resource:
+    """Return what is tested, and two of it."""
+    return Resource(client, PATH, {{ one_body }}, {{ other_body }})
+
+
+async def test_life(resource: Resource) -> None:
     """One is created, read, changed field by field, deleted, and no longer found."""
-    created = await client.post(PATH, json={{ one_body }})
-    {{ name }} = created.json()
-    assert created.status_code == 201
-    assert {{ name }}.items() >= {{ "(ONE | keys)" if needed else "ONE" }}.items()
-    url = created.headers["Location"]
-    assert url == f"{PATH}/{ {{- name }}['id']}"
-    assert (await client.get(url)).json() == {{ name }}
-    for change in ({}, *({field: value} for field, value in OTHER.items())):
-        changed = await client.patch(url, json=change)
-        assert changed.status_code == 200
-        {{ name }} |= change | {"updated_at": changed.json()["updated_at"]}
-        assert changed.json() == {{ name }}
-    assert (await client.get(url)).json() == {{ name }}
-    assert (await client.delete(url)).status_code == 204
-    for method in ("GET", "PATCH", "DELETE"):
-        json = ONE if method == "PATCH" else None
-        response = await client.request(method, url, json=json)
-        assert response.status_code == 404
+    await resource.check_life()
 
 
 @pytest.mark.parametrize("field", ACCEPTED)
-async def test_accepted(client: Client{{ keys }}, field: str) -> None:
+async def test_accepted(resource: Resource, field: str) -> None:
     """Values up to the bounds are stored and answered, in a change, too."""
-    for value in ACCEPTED[field]:
-        created = await client.post(PATH, json={{ one_body }} | {field: value})
-        assert created.status_code == 201, value
-        assert created.json()[field] == value
-        url = created.headers["Location"]
-        await client.patch(url, json={field: OTHER[field]})
-        changed = await client.patch(url, json={field: value})
-        assert changed.status_code == 200, value
-        assert changed.json()[field] == value
-        await client.delete(url)
+    await resource.check_accepted(field, ACCEPTED[field])
 
 
 @pytest.mark.parametrize("field", REFUSED)
-async def test_refused(client: Client{{ keys }}, field: str) -> None:
+async def test_refused(resource: Resource, field: str) -> None:
     """Others are refused, in a change, too, and the answer names the field."""
-    url = (await client.post(PATH, json={{ other_body }})).headers["Location"]
-    for value in REFUSED[field]:
-        body = {field: value}
-        created = await client.post(PATH, json={{ one_body }} | body)
-        changed = await client.patch(url, json=body)
-        for response in (created, changed):
-            assert response.status_code == 422, value
-            assert response.json()["errors"][0]["loc"][:2] == ["body", field]
+    await resource.check_refused(field, REFUSED[field])
 
 
-async def test_least(client: Client{{ keys }}) -> None:
+async def test_least(resource: Resource{{ keys }}) -> None:
     """What may be left out has a value; the rest must be sent."""
-{% if needed %}
-    least = {{ least }} | keys
-{% set least = "least" %}
-{% endif %}
-    created = await client.post(PATH, json={{ least }})
-    assert created.status_code == 201
+    {{ "created = " if optional }}await resource.check_least({{ least }}{{ " | keys" if needed }})
 {% for field in optional %}
-    assert created.json()["{{ field.name }}"] {{ "==" if field.default is not none and field.default is not boolean else "is" }} {{ code(field.default) }}
+    assert created["{{ field.name }}"] {{ "==" if field.default is not none and field.default is not boolean else "is" }} {{ code(field.default) }}
 {% endfor %}
-    for field in {{ least }}:
-        body = {name: value for name, value in {{ least }}.items() if name != field}
-        response = await client.post(PATH, json=body)
-        assert response.status_code == 422
-        assert response.json()["errors"][0]["loc"] == ["body", field]
 
 
-async def test_list(client: Client{{ keys }}) -> None:
+async def test_list(resource: Resource) -> None:
     """They are listed in pages."""
-    bodies = ({{ one_body }}, {{ other_body }})
-    one, other = [(await client.post(PATH, json=body)).json() for body in bodies]
-    first = (await client.get(PATH, params={"limit": 1})).json()
-    assert first == {"items": [one], "next": one["id"]}
-    rest = (await client.get(PATH, params={"limit": 1, "after": one["id"]})).json()
-    assert rest == {"items": [other], "next": None}
+    await resource.check_list()
 {% set searched = filters | rejectattr("parent") | list %}
 {% if searched %}
 
 
 @pytest.mark.parametrize("field", {{ code(searched | map(attribute="name") | list) }})
-async def test_search(client: Client{{ keys }}, field: str) -> None:
+async def test_search(resource: Resource, field: str) -> None:
     """Those of a value are found, in pages, too."""
-    bodies = ({{ one_body }}, {{ other_body }}, {{ one_body }}{{ " | UNIQUE" if uniques }})
-    one, _, third = [(await client.post(PATH, json=body)).json() for body in bodies]
-    search = {field: ONE[field], "limit": 1}
-    first = (await client.get(PATH, params=search)).json()
-    assert first == {"items": [one], "next": one["id"]}
-    rest = (await client.get(PATH, params=search | {"after": one["id"]})).json()
-    assert rest == {"items": [third], "next": None}
+    await resource.check_search(field, third=resource.one{{ " | UNIQUE" if uniques }})
 {% endif %}
 {% for field in uniques %}
 
 
-async def test_{{ field.name }}_is_unique(client: Client{{ keys }}) -> None:
+async def test_{{ field.name }}_is_unique(resource: Resource) -> None:
     """It is taken{{ ", in any spelling" if field.forms }}, for a new one and for another one."""
-    await client.post(PATH, json={{ one_body }})
-    other = await client.post(PATH, json={{ other_body }})
-    url = other.headers["Location"]
     taken = {"{{ field.name }}": {{ code(field.forms[0][0]) if field.forms else 'ONE["' ~ field.name ~ '"]' }}}
-    for response in (
-        await client.post(PATH, json={{ other_body }} | UNIQUE | taken),
-        await client.patch(url, json=taken),
-    ):
-        assert response.status_code == 409
-        assert response.json()["detail"] == "{{ field.name }} is already taken."
-        assert response.json()["errors"][0]["loc"] == ["body", "{{ field.name }}"]
-    assert (await client.get(url)).json() == other.json()
+    await resource.check_unique(resource.other | UNIQUE, taken)
 {% endfor %}
 {% for field in fields if field.forms and not field.unique %}
 
