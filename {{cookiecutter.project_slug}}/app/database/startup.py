@@ -31,7 +31,7 @@ from app.database.diagnosis import diagnose
 {% if has_server %}
 from app.database.engine import build_engine, build_schema_engine
 {% endif %}
-from app.database.schema import {{ "compare_schema, " if cookiecutter.migrations == "create_all" else "" }}prepare_schema, verify_schema
+from app.database.schema import compare_schema, prepare_schema, verify_schema
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -73,15 +73,15 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
             outcome = await prepare_database(engine)
             logger.info("Database: schema: %s", outcome)
         await verify_database(engine)
-        outcome = "it answers, and has the schema of this code"
+        outcome = "it answers, and has what this code needs"
         logger.info("Database: verify: %s", outcome)
-{% if cookiecutter.migrations == "create_all" %}
-        async with engine.connect() as connection:
+        # As above, this only reads.
+        reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        async with reader.connect() as connection:
             differences = {{ run_sync("compare_schema") }}
         if differences:
             change = "; ".join(differences)
             logger.warning("Database: differs from the models: %s", change)
-{% endif %}
     logger.info("Database: ready in %.2f s", time.monotonic() - started)
 
 
@@ -192,10 +192,10 @@ async def prepare_database(engine: AsyncEngine) -> str:
 
 
 async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
-    """Ask the database whether it works and has the schema of this code.
+    """Ask the database whether it works and has what this code needs.
 
     Raises:
-        DatabaseNotReadyError: It has another schema, or only reads though it `writes`.
+        DatabaseNotReadyError: It lacks something, or only reads though it `writes`.
         DBAPIError: It does not work.
     """
     # This only reads: it needs no transaction and, on SQLite, no lock.

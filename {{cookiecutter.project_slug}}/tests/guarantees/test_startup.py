@@ -39,6 +39,10 @@ from tests.server import new_url
 AWAY = "{{ address.get(cookiecutter.database) or cookiecutter.database ~ "://ada:s3cret@127.0.0.1:1/absent" }}"
 ADVICE = "run `python -m app"
 
+{% if alembic %}
+NEWER = "UPDATE alembic_version SET version_num = 'ffff'"
+{% endif %}
+
 pytestmark = pytest.mark.usefixtures("newer_code")
 
 
@@ -112,7 +116,8 @@ async def test_verification_creates_nothing(empty_engine: AsyncEngine) -> None:
     ("change", "advice"),
     [
         ("DROP TABLE alembic_version", "alembic stamp"),
-        ("UPDATE alembic_version SET version_num = 'ffff'", "at revision ffff, which"),
+        ("DROP TABLE own_things", r"own_things: it is at revision ffff, which"),
+        ("ALTER TABLE own_things DROP COLUMN size", r"lacks own_things\.size: it is"),
     ],
 )
 async def test_other_schema(
@@ -123,10 +128,28 @@ async def test_other_schema(
     """Tables that create_all has made, or newer code, are named and not touched."""
     await open_database(empty_engine, prepare=True, patience=5)
     async with empty_engine.begin() as connection:
+        await connection.execute(text(NEWER))
         await connection.execute(text(change))
     for prepare in (False, True):
         with pytest.raises(DatabaseNotReadyError, match=advice):
             await open_database(empty_engine, prepare=prepare, patience=5)
+
+
+async def test_newer_schema(
+    empty_engine: AsyncEngine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A newer release may have migrated: what this code needs is there, and more."""
+    await open_database(empty_engine, prepare=True, patience=5)
+    async with empty_engine.begin() as connection:
+        await connection.execute(text(NEWER))
+        await connection.execute(text("ALTER TABLE own_things ADD COLUMN code INT"))
+    for prepare in (False, True):
+        caplog.clear()
+        await open_database(empty_engine, prepare=prepare, patience=5)
+        [line] = [line for line in caplog.messages if "differs from the models" in line]
+        assert "at revision ffff, which this code does not know" in line
+    await verify_database(empty_engine)
 {% else %}
 async def test_other_schema(
     empty_engine: AsyncEngine,
