@@ -9,7 +9,7 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-COMMANDS := new-project resource examples test test-all test-life test-faults test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
+COMMANDS := new-project resource examples test test-all test-life test-faults test-cluster test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
 .PHONY: $(COMMANDS)
 ifneq ($(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)),)
 $(error $(filter-out $(COMMANDS),$(MAKECMDGOALS)): there is no such command; an answer is NAME=VALUE: database=postgresql)
@@ -36,11 +36,11 @@ examples: .venv/.new-project  ## generate every variant into examples/, to look 
 
 test: .venv/.test  ## generate every variant and verify it; REQUIRE_SERVERS=1: a missing server is a failure
 	@$(BIN)/python -m tests.variants
-	$(BIN)/python -m pytest -m "not faults and not slow"
+	$(BIN)/python -m pytest -m "not faults and not cluster and not slow"
 
 test-all: .venv/.test  ## the same, on each Python, and what teams need: updates, forks, hooks, installations
 	@$(BIN)/python -m tests.variants
-	$(BIN)/python -m pytest -m "not faults and not life"
+	$(BIN)/python -m pytest -m "not faults and not cluster and not life"
 
 test-life: .venv/.test  ## change the schema of a service again and again, in every variant with migrations
 	@$(BIN)/python -m tests.variants
@@ -49,6 +49,10 @@ test-life: .venv/.test  ## change the schema of a service again and again, in ev
 test-faults: .venv/.test  ## put every variant under load, faults and races
 	@$(BIN)/python -m tests.variants
 	$(BIN)/python -m pytest -m faults
+
+test-cluster: .venv/.test  ## put services on clusters of several servers, and take those apart
+	@$(BIN)/python -m tests.variants
+	$(BIN)/python -m pytest -m cluster
 
 test-mutations: .venv/.test  ## break the database layer of every variant, and see whether its tests notice
 	@$(BIN)/python -m tests.variants

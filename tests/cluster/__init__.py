@@ -1,0 +1,1 @@
+"""Services on clusters of several servers."""

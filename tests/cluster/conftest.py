@@ -1,0 +1,36 @@
+"""Clusters: started once, and whole again before each test."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.galera import Galera
+from tests.databases import sql
+
+
+@pytest.fixture(scope="session")
+def galera_of_session() -> Iterator[Galera]:
+    """Return a Galera cluster."""
+    cluster = Galera()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def galera(galera_of_session: Galera) -> Galera:
+    """Return a Galera cluster of which all nodes are well."""
+    galera_of_session.heal()
+    return galera_of_session
+
+
+@pytest.fixture
+def galera_database(galera: Galera) -> Iterator[str]:
+    """Return the name of a database that does not exist yet on the cluster; drop it at the end."""
+    name = f"verify_{uuid.uuid4().hex[:16]}"
+    yield name
+    galera.heal()
+    sql(galera.nodes[0].url, f"DROP DATABASE IF EXISTS {name}")
