@@ -26,7 +26,7 @@ CAST = {
 READ = "import sqlalchemy as sa; raise KeyError(op.get_bind().scalar(sa.text('SELECT name FROM users')))"
 LEFT = {
     "mysql": "MySQL has kept what it did before that line",
-    "postgresql": "nothing was changed",
+    "postgresql": "nothing of it was changed",
     "sqlite": "nothing was changed",
 }
 
