@@ -8,7 +8,7 @@ from textwrap import dedent
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"In `([\w/]+\.py)`(?:(?!```).)*?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"^```python\n(    \w+: .*?)^```", re.MULTILINE | re.DOTALL)
-PLACE_OF_A_SETTING = "\n    @property\n    def database_urls"
+PLACE_OF_A_SETTING = "\n\n@lru_cache\ndef get_settings"
 
 
 def pages_of(project: Path) -> dict[str, str]:

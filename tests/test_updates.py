@@ -140,7 +140,7 @@ def change(template: Path, number: int) -> list[tuple[str, str]]:
     project = template / PROJECT
     setting, before, after = f"database_extra_{number}", "!" * (number - 1), "!" * number
     field = f'    {setting}: int = Field(default=0, description="Extra.")\n'
-    place = "\n    @property\n    def database_urls"
+    place = "\n\n@lru_cache\ndef get_settings"
     team.replace(project / "app" / "settings.py", (place, field + place))
     row, place = f'  ("{setting.upper()}", "0", "Extra."),\n', '  ("DATABASE_POOL_SIZE"'
     team.replace(project / "docs" / "settings.md", (place, row + place))

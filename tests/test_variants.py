@@ -44,8 +44,19 @@ OF_A_FORK = [
 ]
 WITH = {
     "sqlite": ["tests/guarantees/test_sqlite.py"],
-    "postgresql": ["app/database/lock.py"],
-    "mysql": ["app/database/lock.py", "tests/sqlite.py"],
+    "postgresql": [
+        "app/database/hosts.py",
+        "app/database/lock.py",
+        "docs/replicas.md",
+        "tests/guarantees/test_hosts.py",
+    ],
+    "mysql": [
+        "app/database/hosts.py",
+        "app/database/lock.py",
+        "docs/replicas.md",
+        "tests/guarantees/test_hosts.py",
+        "tests/sqlite.py",
+    ],
     "alembic": [
         "migrations/env.py",
         "migrations/script.py.mako",

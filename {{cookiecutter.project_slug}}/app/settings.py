@@ -81,11 +81,6 @@ class Settings(BaseSettings):
     """The URL is that of PgBouncer in transaction mode."""
 {% endif %}
 
-    @property
-    def database_urls(self) -> list[URL]:
-        """Return where the data are: one place, or two."""
-        return [url for url in (self.database_url, self.database_read_url) if url]
-
 
 @lru_cache
 def get_settings() -> Settings:

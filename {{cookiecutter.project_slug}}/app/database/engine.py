@@ -16,6 +16,9 @@ from sqlalchemy import URL, Engine, QueuePool, create_engine
 from sqlalchemy.pool import NullPool
 
 from app.database import dialect
+{% if has_server %}
+from app.database.hosts import connect_to_first
+{% endif %}
 from app.database.pool import (
     close_changed_connections,
     close_read_only_connections,
@@ -58,11 +61,24 @@ def get_capacity() -> int:
     return int(options["pool_size"] + options["max_overflow"])
 
 
+{% if has_server %}
+def build_engine(
+    settings: Settings,
+    primary: AsyncEngine | None = None,
+    **options: Any,
+) -> AsyncEngine:
+    """Return a new engine, which has not connected yet.
+
+    `primary` lends it connections while its own server is away. `options` replace
+    those of the settings, for an engine without a pool, say.
+    """
+{% else %}
 def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     """Return a new engine, which has not connected yet.
 
     `options` replace those of the settings, for an engine without a pool, say.
     """
+{% endif %}
     options = options or get_engine_options(settings)
     options["connect_args"] = dialect.connect_args(
 {% if cookiecutter.database == "postgresql" %}
@@ -77,6 +93,7 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     engine = built{{ ".sync_engine" if is_async }}
     dialect.listen(engine)
 {% if has_server %}
+    connect_to_first(engine, {{ "primary.sync_engine if primary else None" if is_async else "primary" }})
     close_changed_connections(engine)
     if "execution_options" not in options:  # it is there to write
         close_read_only_connections(engine)
@@ -115,7 +132,8 @@ def get_read_engine() -> AsyncEngine:
     """Return the engine for what only reads, with a pool of its own.
 
     Each statement is a transaction by itself, which saves sending BEGIN and COMMIT.
-    It connects to the database of `DATABASE_READ_URL`, if there is one.
+    It connects to the database of `DATABASE_READ_URL`, if there is one{{ ", and to that of
+    `DATABASE_URL` while no replica answers" if has_server }}.
     """
     settings = get_settings()
 {% if not has_server %}
@@ -123,8 +141,18 @@ def get_read_engine() -> AsyncEngine:
         return get_engine().execution_options(isolation_level="AUTOCOMMIT")
 {% endif %}
     url = settings.database_read_url or settings.database_url
+{% if has_server %}
+    primary = build_engine(settings, poolclass=NullPool)
+{% endif %}
+{% if cookiecutter.database == "postgresql" %}
+    if url.query.get("target_session_attrs") == "prefer-standby":
+        url = url.update_query_dict({"target_session_attrs": "standby"})
+{% endif %}
     engine = build_engine(
         settings.model_copy(update={"database_url": url}),
+{% if has_server %}
+        primary if settings.database_read_url else None,
+{% endif %}
         **get_engine_options(settings),
         execution_options={"read_only": True},
         isolation_level="AUTOCOMMIT",

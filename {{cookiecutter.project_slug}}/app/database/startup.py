@@ -29,7 +29,7 @@ from sqlalchemy.pool import NullPool
 from app.database import dialect, errors
 from app.database.diagnosis import diagnose
 {% if has_server %}
-from app.database.engine import build_engine, build_schema_engine
+from app.database.engine import build_engine, build_schema_engine, get_probe_engine
 {% endif %}
 from app.database.schema import compare_schema, prepare_schema, verify_schema
 from app.settings import get_settings
@@ -66,6 +66,10 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
     """
     started = time.monotonic()
     logger.info("Database: %r", engine.url)
+{% if cookiecutter.database == "postgresql" %}
+    if doubt := dialect.find_doubt(engine.url):
+        logger.warning("Database: %s", doubt)
+{% endif %}
     with {{ "one_line_exceptions(), " if alembic }}one_line_errors():
         outcome = await wait_for_database(engine, patience, create=prepare)
         logger.info("Database: server: %s", outcome)
@@ -82,9 +86,29 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
         if differences:
             change = "; ".join(differences)
             logger.warning("Database: differs from the models: %s", change)
+{% if has_server %}
+    if url := get_settings().database_read_url:
+        await look_at_replica(url)
+{% endif %}
     logger.info("Database: ready in %.2f s", time.monotonic() - started)
 
 
+{% if has_server %}
+async def look_at_replica(url: URL) -> None:
+    """Say in the log whether a replica can be read; the service can do without."""
+    engine = get_probe_engine(url)
+    try:
+        with one_line_errors():
+            await reach_database(engine, create=False)
+            await verify_database(engine)
+    except DatabaseNotReadyError as error:
+        fault = str(error).replace("DATABASE_URL", "DATABASE_READ_URL")
+        logger.warning("Database: to read, the primary stands in: %s", fault)
+    else:
+        logger.info("Database: to read: %r", url)
+
+
+{% endif %}
 async def wait_for_database(
     engine: AsyncEngine,
     patience: float,
