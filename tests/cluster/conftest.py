@@ -7,6 +7,9 @@ import pytest
 
 from tests.cluster.galera import Galera
 from tests.databases import sql
+from tests.faults.conftest import stressed
+
+__all__ = ["stressed"]
 
 
 @pytest.fixture(scope="session")
