@@ -1,6 +1,7 @@
-"""The service on a Galera cluster: rows that many change, and nodes that die."""
+"""The service on a Galera cluster: rows that many change, nodes that die, and a schema that many prepare."""
 
 import concurrent.futures
+import re
 import shutil
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from tests.cluster.galera import Galera
 from tests.conftest import Project, only, serve
 from tests.databases import connect, sql
 from tests.faults.load import POOL, wait_for, writers
+from tests.faults.test_start import add_migration
 from tests.variants import Variant
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("galera")]
@@ -35,13 +37,47 @@ ADD = text("UPDATE products SET quantity = quantity + 1 WHERE id = :id")
 '''
 
 
+RACE = '''
+"""A process for each address prepares the same database, all at once; each must succeed."""
+
+import multiprocessing
+import os
+import sys
+
+from app.database import __main__ as command_line
+from app.settings import get_settings
+
+
+def prepare(barrier, url):
+    os.environ["DATABASE_URL"] = url
+    get_settings.cache_clear()
+    sys.argv = ["app.database", "prepare"]
+    barrier.wait()
+    sys.exit(command_line.main())
+
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    urls = sys.argv[1:]
+    barrier = context.Barrier(len(urls))
+    processes = [context.Process(target=prepare, args=(barrier, url)) for url in urls]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert {process.exitcode for process in processes} == {0}
+    print("all won")
+'''
+
+
 @pytest.fixture
 def counting(project: Project, variant: Variant, tmp_path: Path) -> Project:
-    """Return a copy of the project, with a route that counts."""
+    """Return a copy of the project, with a route that counts, and a race."""
     copy = Project(Path(shutil.copytree(project.path, tmp_path / "project")), variant)
     is_async = variant.engine == "async"
     words = {"async_": "async " if is_async else "", "await_": "await " if is_async else ""}
     (copy.path / "counter.py").write_text(COUNTER.format(**words))
+    (copy.path / "race.py").write_text(RACE)
     return copy
 
 
@@ -177,3 +213,48 @@ def test_no_servers(counting: Project, galera: Galera, galera_database: str) -> 
         check_refusals(bodies)
         assert len(acknowledged) > 0
         assert "Exception in ASGI application" not in log.read_text()
+
+
+@only(database=("mysql",), migrations=("alembic",))
+def test_written_is_readable(counting: Project, galera: Galera, galera_database: str) -> None:
+    """With `wsrep_sync_wait`, as the pages have it, who reads through another node finds what it has written."""
+    url = prepare(counting, galera, galera_database)
+    for node in galera.nodes:
+        node.ask("SET GLOBAL wsrep_sync_wait = 1")
+    try:
+        with serve(counting, DATABASE_URL=url, **POOL) as (client, _):
+
+            def pairs(number: int) -> list[int]:
+                with httpx2.Client(base_url=client.base_url, timeout=60, trust_env=False) as own:
+                    statuses = []
+                    for turn in range(40):
+                        body = {"email": f"{number}-{turn}@example.com", "name": "x"}
+                        response = own.post("/api/v1/users", json=body)
+                        if response.status_code == 201:
+                            statuses.append(own.get(response.headers["Location"]).status_code)
+                    return statuses
+
+            with concurrent.futures.ThreadPoolExecutor(12) as pool:
+                statuses = Counter(status for some in pool.map(pairs, range(12)) for status in some)
+            assert statuses.keys() == {200}
+            assert statuses[200] > 400
+    finally:
+        for node in galera.nodes:
+            node.ask("SET GLOBAL wsrep_sync_wait = 0")
+
+
+@only(database=("mysql",))
+def test_prepare(counting: Project, galera: Galera, galera_database: str, variant: Variant) -> None:
+    """Processes at each node, and behind HAProxy, prepare at once: one does it, and all go on."""
+    if variant.migrations == "alembic":
+        add_migration(counting, "op.execute(\"INSERT INTO products (name, price, quantity) VALUES ('once', 1, 1)\")")
+    for _ in range(5):
+        urls = [at(url, galera_database) for url in (*(node.url for node in galera.nodes), galera.url)] * 2
+        output = counting.run("python", "race.py", *urls, DATABASE_URL=urls[0], DATABASE_STARTUP_TIMEOUT="60")
+        assert "all won" in output
+        assert not re.search("error|traceback", output, re.IGNORECASE)
+        if variant.migrations == "alembic":
+            assert read(galera, galera_database, "SELECT name FROM products") == [["once"]]
+        for node in galera.nodes:
+            counting.run("python", "-m", "app.database", "check", DATABASE_URL=at(node.url, galera_database))
+        sql(galera.nodes[0].url, f"DROP DATABASE {galera_database}")

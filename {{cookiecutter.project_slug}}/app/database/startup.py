@@ -76,7 +76,7 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
         if prepare:
             outcome = await prepare_database(engine)
             logger.info("Database: schema: %s", outcome)
-        await verify_database(engine)
+        await verify_database(engine{{ ", catch_up=True" if cookiecutter.database == "mysql" }})
         outcome = "it answers, and has what this code needs"
         logger.info("Database: verify: %s", outcome)
         # As above, this only reads.
@@ -215,8 +215,20 @@ async def prepare_database(engine: AsyncEngine) -> str:
         return {{ run_sync("prepare_schema") }}
 
 
+{% if cookiecutter.database == "mysql" %}
+async def verify_database(
+    engine: AsyncEngine,
+    *,
+    writes: bool = False,
+    catch_up: bool = False,
+) -> None:
+    """Ask the database whether it works and has what this code needs.
+
+    On Galera, it may first `catch_up` with what has been prepared at another node.
+{% else %}
 async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     """Ask the database whether it works and has what this code needs.
+{% endif %}
 
     Raises:
         DatabaseNotReadyError: It lacks something, or only reads though it `writes`.
@@ -226,6 +238,10 @@ async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
+{% if cookiecutter.database == "mysql" %}
+        if catch_up:
+            {{ run_sync("dialect.catch_up") }}
+{% endif %}
         difference = {{ run_sync("verify_schema") }}
         if writes and not difference:
             difference = {{ run_sync("dialect.why_read_only") }}
