@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.galera import Galera
+from tests.cluster.postgresql import Cluster, find_programs
 from tests.databases import sql
 from tests.faults.conftest import stressed
 
@@ -37,3 +38,15 @@ def galera_database(galera: Galera) -> Iterator[str]:
     yield name
     galera.heal()
     sql(galera.nodes[0].url, f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Return a PostgreSQL primary with two standbys."""
+    find_programs()
+    cluster = Cluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

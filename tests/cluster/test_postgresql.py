@@ -1,16 +1,12 @@
 """A service on PostgreSQL with streaming replication: its primary is lost, moved, or falls silent under load."""
 
-import concurrent.futures
-import contextlib
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import httpx2
 import pytest
 
-from tests.cluster.postgresql import Cluster, find_programs
+from tests.cluster.clients import check_places, is_ready, readers
+from tests.cluster.postgresql import Cluster
 from tests.conftest import Project, only, serve
 from tests.faults.load import POOL, wait_for, writers
 from tests.variants import Variant
@@ -19,58 +15,6 @@ pytestmark = pytest.mark.cluster
 
 SETTINGS = POOL | {"DATABASE_STATEMENT_TIMEOUT": "5"}
 DATABASE = "verify"
-PLACES = 15
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    """Return a primary with two standbys."""
-    find_programs()
-    cluster = Cluster()
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@contextlib.contextmanager
-def readers(client: httpx2.Client, path: str = "/api/v1/users?limit=1", number: int = 2) -> Iterator[Counter[int]]:
-    """Read all the time; yield the statuses."""
-    statuses: Counter[int] = Counter()
-    stop = threading.Event()
-
-    def read() -> None:
-        with httpx2.Client(base_url=client.base_url, timeout=30, trust_env=False) as own:
-            while not stop.is_set():
-                statuses[own.get(path).status_code] += 1
-                time.sleep(0.02)
-
-    with concurrent.futures.ThreadPoolExecutor(number) as pool:
-        running = [pool.submit(read) for _ in range(number)]
-        try:
-            yield statuses
-        finally:
-            stop.set()
-    for one in running:
-        one.result()
-
-
-def is_ready(client: httpx2.Client) -> bool:
-    """Tell whether the service is ready; the answer comes within the bound of the probe."""
-    started = time.monotonic()
-    status = client.get("/health/ready").status_code
-    assert time.monotonic() - started < 4  # 2 s, and a busy machine
-    assert status in {200, 503}
-    return status == 200
-
-
-def check_places(client: httpx2.Client) -> None:
-    """See that the pool can lend all its connections, and has them back then."""
-    with concurrent.futures.ThreadPoolExecutor(PLACES) as pool:
-        sent = [pool.submit(client.get, "/stress/slow?seconds=0.5") for _ in range(PLACES)]
-        assert [one.result().status_code for one in sent] == [200] * PLACES
-    assert client.get("/stress/pool").json() == 0
 
 
 def kill(cluster: Cluster) -> None:

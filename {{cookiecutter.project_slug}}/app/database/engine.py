@@ -142,7 +142,8 @@ def get_read_engine() -> AsyncEngine:
 {% endif %}
     url = settings.database_read_url or settings.database_url
 {% if has_server %}
-    primary = build_engine(settings, poolclass=NullPool)
+    has_replica = settings.database_read_url is not None
+    primary = build_engine(settings, poolclass=NullPool) if has_replica else None
 {% endif %}
 {% if cookiecutter.database == "postgresql" %}
     if url.query.get("target_session_attrs") == "prefer-standby":
@@ -151,7 +152,7 @@ def get_read_engine() -> AsyncEngine:
     engine = build_engine(
         settings.model_copy(update={"database_url": url}),
 {% if has_server %}
-        primary if settings.database_read_url else None,
+        primary,
 {% endif %}
         **get_engine_options(settings),
         execution_options={"read_only": True},
