@@ -3,6 +3,7 @@
 import tomllib
 
 from app.api.routes import find_routers, health
+from app.extensions import install_extensions
 from app.settings import ROOT
 from app.web.service import Service
 
@@ -19,6 +20,7 @@ def create_app() -> Service:
     for router in find_routers():
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
+    install_extensions(app)
     return app
 
 
