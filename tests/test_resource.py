@@ -44,10 +44,10 @@ Schemathesis takes bounds for floats, and sends what is beyond 2**63: what it at
 """
 
 
-def run(project: Project, *answers: str, status: int = 0) -> str:
+def run(project: Project, *answers: str, name: str = "resource", status: int = 0) -> str:
     """Run the command in a project, as its `make resource` does."""
     server = {} if status else server_of(project.variant)
-    return project.run("python", "-B", str(ROOT / "add.py"), "resource", *answers, status=status, **server)
+    return project.run("python", "-B", str(ROOT / "add.py"), name, *answers, status=status, **server)
 
 
 def add_resource(project: Project, resource: dict[str, str]) -> list[str]:

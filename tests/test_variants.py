@@ -19,17 +19,17 @@ from tests.variants import ROOT, VARIANTS, Variant
 COMMON = """
     .dockerignore .env .env.example .gitattributes .githooks/pre-commit .github/dependabot.yml
     .github/workflows/ci.yaml .gitignore .gitlab-ci.yml .pre-commit-config.yaml Dockerfile Makefile AGENTS.md
-    README.md docs/development.md docs/production.md docs/recipes.md docs/schema.md docs/sessions.md
-    docs/settings.md docs/telemetry.md docs/when-something-is-wrong.md compose.yaml pyproject.toml requirements.txt
-    app/__init__.py app/api/__init__.py app/web/__init__.py app/web/middleware.py app/web/problems.py
-    app/web/queries.py app/web/request_fields.py app/api/routes/__init__.py app/api/routes/health.py
-    app/api/routes/products.py app/api/routes/users.py app/database/__init__.py app/database/__main__.py
-    app/database/diagnosis.py app/database/dialect.py app/database/engine.py app/database/errors.py
-    app/database/limiter.py app/database/pool.py app/database/url.py app/database/schema.py app/database/session.py
-    app/database/slow_queries.py app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py
-    app/extensions/__init__.py app/web/lifespan.py app/web/service.py app/limits.py app/logs.py app/main.py
-    app/models/__init__.py app/models/base.py app/models/product.py app/models/rules.py app/database/tracking.py
-    app/models/user.py app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
+    README.md docs/development.md docs/production.md docs/recipes.md docs/schema.md docs/sessions.md docs/settings.md
+    docs/telemetry.md docs/when-something-is-wrong.md compose.yaml pyproject.toml requirements.txt app/__init__.py
+    app/api/__init__.py app/web/__init__.py app/web/middleware.py app/web/problems.py app/web/queries.py
+    app/web/request_fields.py app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py
+    app/api/routes/users.py app/database/__init__.py app/database/__main__.py app/database/diagnosis.py
+    app/database/dialect.py app/database/engine.py app/database/errors.py app/database/limiter.py app/database/pool.py
+    app/database/url.py app/database/schema.py app/database/session.py app/database/slow_queries.py
+    app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py app/extensions/__init__.py
+    app/web/lifespan.py app/web/service.py app/limits.py app/logs.py app/main.py app/models/__init__.py
+    app/models/base.py app/models/product.py app/models/rules.py app/database/tracking.py app/models/user.py
+    app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
     app/settings.py tests/__init__.py tests/client.py tests/resource.py tests/conftest.py tests/guarantees/__init__.py
     tests/guarantees/conftest.py tests/guarantees/own.py tests/guarantees/test_concurrency.py
     tests/guarantees/test_health.py tests/guarantees/test_models.py tests/guarantees/test_problems.py
