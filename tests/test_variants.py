@@ -34,8 +34,8 @@ COMMON = """
     tests/guarantees/conftest.py tests/guarantees/own.py tests/guarantees/test_concurrency.py
     tests/guarantees/test_health.py tests/guarantees/test_models.py tests/guarantees/test_problems.py
     tests/guarantees/test_queries.py tests/guarantees/test_routes.py tests/guarantees/test_session.py
-    tests/guarantees/test_startup.py tests/guarantees/test_watch.py tests/server.py tests/test_products.py
-    tests/test_settings.py tests/test_users.py
+    tests/guarantees/test_startup.py tests/guarantees/test_types.py tests/guarantees/test_watch.py tests/server.py
+    tests/test_products.py tests/test_settings.py tests/test_users.py
 """.split()
 CONVENTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]
 OF_A_FORK = [

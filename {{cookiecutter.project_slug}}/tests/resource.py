@@ -26,6 +26,7 @@ class Resource:
         row = created.json()
         assert created.status_code == 201
         assert row.items() >= self.one.items()
+        assert row["created_at"] == row["updated_at"]
         url = created.headers["Location"]
         assert url == f"{self.path}/{row['id']}"
         assert (await self.client.get(url)).json() == row
@@ -66,6 +67,7 @@ class Resource:
             ):
                 assert response.status_code == 422, value
                 assert response.json()["errors"][0]["loc"][:2] == ["body", field]
+                assert "fit the schema" in response.json()["detail"]
 
     async def check_least(self, least: Body) -> Any:
         """No field of `least` may be left out; return what is stored of it."""
@@ -80,22 +82,20 @@ class Resource:
 
     async def check_list(self) -> None:
         """Rows are listed in pages."""
-        one, other = await self.create(self.one, self.other)
-        first = (await self.client.get(self.path, params={"limit": 1})).json()
-        assert first == {"items": [one], "next": one["id"]}
-        after = {"limit": 1, "after": one["id"]}
-        rest = (await self.client.get(self.path, params=after)).json()
-        assert rest == {"items": [other], "next": None}
+        await self.check_pages({}, *await self.create(self.one, self.other))
 
     async def check_search(self, field: str, third: Body) -> None:
         """One, and a third that is alike in a field, are found, in pages, too."""
         one, _, last = await self.create(self.one, self.other, third)
-        search = {field: self.one[field], "limit": 1}
-        first = (await self.client.get(self.path, params=search)).json()
-        assert first == {"items": [one], "next": one["id"]}
-        search |= {"after": one["id"]}
-        rest = (await self.client.get(self.path, params=search)).json()
-        assert rest == {"items": [last], "next": None}
+        await self.check_pages({field: self.one[field]}, one, last)
+
+    async def check_pages(self, search: Body, one: Body, last: Body) -> None:
+        """Two rows are found, and no others."""
+        first = await self.client.get(self.path, params=search | {"limit": 1})
+        assert first.json() == {"items": [one], "next": one["id"]}
+        after = search | {"limit": 1, "after": one["id"]}
+        rest = await self.client.get(self.path, params=after)
+        assert rest.json() == {"items": [last], "next": None}
 
     async def check_unique(self, third: Body, taken: Body) -> None:
         """The value that one has is taken, for a third one and for the other one."""

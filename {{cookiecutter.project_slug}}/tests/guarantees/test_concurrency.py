@@ -78,6 +78,7 @@ async def test_waiting_too_long(
     hasty = get_settings().model_copy(update={"database_pool_timeout": 0.05})
     monkeypatch.setattr(limiter, "get_settings", lambda: hasty)
     capacity = get_capacity()
+    assert capacity == 3  # of `tests/__init__.py`
     statuses = await together(started_client, capacity + 2, "GET", "/own/hold")
     assert statuses == [200] * capacity + [503] * 2
     assert await together(started_client, 1, "GET", "/own/hold") == [200]

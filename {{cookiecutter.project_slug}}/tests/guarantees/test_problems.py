@@ -8,8 +8,13 @@ from typing import Annotated
 
 import pytest
 from fastapi import HTTPException
+from pydantic import Field
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm.exc import StaleDataError
 
+from app.database.pool import UnknownOutcomeError
 from app.dependencies.database import DatabaseSession
 from app.logs import JSONFormatter
 from app.schemas.base import Input
@@ -35,7 +40,7 @@ class Book(Input):
 
     title: Annotated[str, Text(50)]
     shelf_id: int
-    pages: int | None
+    pages: int | None = Field(validation_alias="pageCount")
 
 
 @router.post("/books", status_code=201)
@@ -107,6 +112,7 @@ BODIES = {
     b'{"title": "\\ud800", "\\udfff": 1}': 422,
     b'{"title": "\xff"}': 400,
     b"[" * 100_000: 400,
+    json.dumps(dict.fromkeys(map(str, range(200)))).encode(): 422,
     b" " * 2**20: 422,
     b" " * (2**20 + 1): 413,
 }
@@ -119,6 +125,11 @@ async def refuse(name: str) -> None:
         "own": OutOfStockError("Only 2 are left.", available=2),
         "dict": HTTPException(423, {"detail": "Locked.", "by": "ada"}),
         "list": HTTPException(423, [1]),
+        "crash": ExceptionGroup("", [HTTPException(423), RuntimeError()]),
+        "late": PoolTimeoutError(),
+        "stale": StaleDataError(),
+        "away": OperationalError(None, None, OSError()),
+        "unknown": UnknownOutcomeError(),
     }
     group = ExceptionGroup("", [HTTPException(404), HTTPException(423, "Locked.")])
     raise refusals.get(name, group)
@@ -129,6 +140,11 @@ REFUSALS: dict[str, dict[str, object]] = {
     "dict": {"status": 423, "detail": "Locked.", "by": "ada"},
     "group": {"status": 423, "detail": "Locked."},
     "list": {"type": "about:blank", "details": [1]},
+    "crash": {"status": 500},
+    "late": {"status": 503, "title": "Service Unavailable"},
+    "stale": {"status": 409, "title": "Conflict"},
+    "away": {"status": 503, "detail": "The database cannot be reached."},
+    "unknown": {"status": 503, "type": "/problems/outcome-unknown"},
 }
 
 
@@ -138,6 +154,9 @@ async def test_refusals(client: Client) -> None:
         response = await client.get(f"/own/refusals/{name}")
         assert response.json() | expected == response.json()
         assert response.status_code == response.json()["status"]
+        assert (response.status_code == 503) == ("Retry-After" in response.headers)
+    with pytest.raises(TypeError, match="its own status"):
+        OutOfStockError("None are left.", status=200)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}])
@@ -147,12 +166,13 @@ async def test_malformed_body(client: Client, headers: dict[str, str]) -> None:
     for content, status in BODIES.items():
         response = await client.post("/own/books", content=content, headers=headers)
         assert response.status_code == response.json()["status"] == status
+        assert len(response.json().get("errors", ())) <= 100
 
 
 VIOLATIONS: list[tuple[dict[str, int | None], int, str]] = [
-    ({"shelf_id": 2**30}, 409, "refers to something that does not exist"),
-    ({"pages": 0}, 422, "is outside its bounds"),
-    ({"pages": None}, 422, "must not be null"),
+    ({"shelf_id": 2**30}, 409, "shelf_id refers to something that does not exist"),
+    ({"pageCount": 0}, 422, "pages is outside its bounds"),
+    ({"pageCount": None}, 422, "pages must not be null"),
 ]
 
 
@@ -166,12 +186,12 @@ async def test_violation(client: Client) -> None:
     taken = (await client.post("/own/shelves?name=a")).json()
     assert (taken["status"], taken["detail"]) == (409, "name is already taken.")
     assert [error["loc"] for error in taken["errors"]] == [["query", "name"]]
-    book = {"title": "b", "shelf_id": key, "pages": 1}
+    book = {"title": "b", "shelf_id": key, "pageCount": 1}
     assert (await client.post("/own/books", json=book)).status_code == 201
     for change, status, words in VIOLATIONS:
         [field] = change
         problem = (await client.post("/own/books", json=book | change)).json()
-        assert (problem["status"], problem["detail"]) == (status, f"{field} {words}.")
+        assert (problem["status"], problem["detail"]) == (status, f"{words}.")
         assert [error["loc"] for error in problem["errors"]] == [["body", field]]
     response = await client.delete(f"/own/shelves/{key}")
     assert response.status_code == 409

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import HTTPException
+from sqlalchemy import update
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -86,6 +87,10 @@ async def test_pages(shelf_id: int, order: Any, expected: str) -> None:
         assert (titles, after) == (list(expected), None)
         last = await read_page(session, OwnBook, PageParameters(limit=5))
         assert (len(last["items"]), last["next"]) == (5, None)
+        gone = PageParameters(after=999_999)
+        if order is not None:  # its place in the order is not known
+            with pytest.raises(HTTPException, match="There is no ownbook 999999"):
+                await read_page(session, OwnBook, gone, order=order)
 
 
 async def test_times(shelf_id: int) -> None:
@@ -99,6 +104,10 @@ async def test_times(shelf_id: int) -> None:
         shelf.created_at = made - timedelta(days=1)
         await session.flush()
         assert vars(shelf)["updated_at"] > made  # and reading it would load nothing
+        change = update(OwnShelf).values(name="c")
+        await session.execute(change, execution_options={"synchronize_session": False})
+        await get_or_404(session, OwnShelf, shelf_id, lock=True)
+        assert shelf.name == "c"  # what is locked is read anew
     async with open_read_session() as session:
         again = await get_or_404(session, OwnShelf, shelf_id)
         assert again.created_at == made - timedelta(days=1)

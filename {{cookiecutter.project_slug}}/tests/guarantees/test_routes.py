@@ -5,11 +5,17 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 from urllib.parse import quote
 
+import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
+from app.database.limiter import Limiter
 from tests.client import Client
 
 JSON = {"Content-Type": "application/json"}
@@ -18,8 +24,21 @@ METHODS = ["post", "put", "get", "head", "options", "trace", "patch", "delete"]
 """In this order: what was created is there for those that follow."""
 
 HOSTILE: list[Any] = [None, True, "", "x" * 10_000, "a\x00b", "\ud800", " 1", "1_0"]
-HOSTILE += [-1, 0, 2**31, 2**63, 10**400, 0.001, float("nan"), [], {}, "'; DROP TABLE"]
+HOSTILE += [-1, 0, 9**9, 2**31, 2**63, 10**400, 0.001, float("nan"), [], {}, "'; DROP"]
 """Values that some field or column cannot hold."""
+
+MALFORMED = [b"\xff", b" " * (2**20 + 1)]
+"""Bodies that are no text, or too long."""
+
+
+def fail(error: Exception, *_: object) -> NoReturn:
+    """Raise an error."""
+    raise error
+
+
+BUSY, STALE = partial(fail, PoolTimeoutError()), partial(fail, StaleDataError())
+FAULTS = [(Limiter, "acquire", BUSY), (Session, "flush", STALE), None]
+"""What may go wrong in any route; then, nothing."""
 
 TEXTS = ["a", "a@example.com", "1", "2026-01-01T00:00:00Z", "2026-01-01"]
 
@@ -53,26 +72,40 @@ def requests(
     schema: dict[str, Any],
     operation: dict[str, Any],
     key: object,
-) -> Iterator[tuple[dict[tuple[str, str], Any], Any]]:
-    """Yield parameters and a body: those that fit, and with each value replaced."""
+) -> Iterator[tuple[Any, dict[tuple[str, str], Any], bytes | None]]:
+    """Yield faults, parameters and bodies: those that fit, and each value replaced."""
     parts = {}
     for one in operation.get("parameters", ()):
         value = key if key and one["in"] == "path" else example(schema, one["schema"])
         parts[one["in"], one["name"]] = value
     content = operation.get("requestBody", {}).get("content", {})
-    form = content.get("application/json", {}).get("schema", {})
+    form = content.get("application/json", {}).get("schema")
     body: Any = example(schema, form) if form else None
-    yield parts, body
+    sent = json.dumps(body).encode() if form else None
+    yield from ((fault, parts, sent) for fault in FAULTS)
     for part in parts:
-        for value in HOSTILE:
-            yield parts | {part: value}, body
-    for name in resolve(schema, form).get("properties", ()):
-        for value in HOSTILE:
-            yield parts, body | {name: value}
+        yield from ((None, parts | {part: value}, sent) for value in HOSTILE)
+    for name in resolve(schema, form or {}).get("properties", ()):
+        bodies = (json.dumps(body | {name: value}).encode() for value in HOSTILE)
+        yield from ((None, parts, one) for one in bodies)
+    yield from ((None, parts, one) for one in MALFORMED if form)
 
 
-async def test_every_route(app: FastAPI, client: Client) -> None:
-    """Whatever is sent, the answer is one that is documented, and never a 5xx."""
+def check_problem(schema: dict[str, Any], form: dict[str, Any], sent: Any) -> None:
+    """Compare a problem with what its documentation says of it."""
+    known = resolve(schema, form)["properties"]
+    assert sent.keys() <= known.keys()
+    for error in sent.get("errors", ()):
+        items = resolve(schema, resolve(schema, known["errors"])["items"])
+        assert error.keys() == items["properties"].keys()
+
+
+async def test_every_route(
+    app: FastAPI,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever is sent, the answer is one that is documented, and never a 500."""
     schema = app.openapi()
     operations = [
         (METHODS.index(method), path, operation)
@@ -81,9 +114,9 @@ async def test_every_route(app: FastAPI, client: Client) -> None:
     ]
     keys: dict[str, str] = {}
     for place, path, operation in sorted(operations, key=lambda one: one[:2]):
-        method = METHODS[place]
+        method, documented = METHODS[place], operation["responses"]
         key = keys.get(path.partition("/{")[0])
-        for parts, body in requests(schema, operation, key):
+        for fault, parts, content in requests(schema, operation, key):
             url, query = path, {}
             for (where, name), value in parts.items():
                 text = str(value).encode(errors="replace").decode()
@@ -91,21 +124,20 @@ async def test_every_route(app: FastAPI, client: Client) -> None:
                     url = url.replace("{" + name + "}", quote(text, safe="") or "%20")
                 else:
                     query[name] = text
-            content = None if body is None else json.dumps(body)
-            response = await client.request(
-                method,
-                url,
-                params=query,
-                content=content,
-                headers=JSON,
-            )
-            status, sent = str(response.status_code), (method, url, query, body)
+            with monkeypatch.context() as patch:
+                patch.setattr(*fault) if fault else None
+                options: Any = {"params": query, "content": content, "headers": JSON}
+                response = await client.request(method, url, **options)
+            status, sent = str(response.status_code), (method, url, query, content)
             lacking = f"{status} is not among its responses=problems(...): {sent}"
-            assert not response.is_server_error, sent
-            assert status in operation["responses"], lacking
-            if response.is_client_error:
-                assert PROBLEM in operation["responses"][status]["content"], sent
+            assert fault or not response.is_server_error, sent
+            assert status in documented, lacking
+            if response.is_error:
+                assert PROBLEM in documented[status]["content"], sent
                 assert response.headers["Content-Type"] == PROBLEM, sent
+                form = documented[status]["content"][PROBLEM]["schema"]
+                check_problem(schema, form, response.json())
             if "Location" in response.headers:  # what was created is read and changed
+                assert "Location" in documented[status]["headers"]
                 keys[path] = response.headers["Location"].rpartition("/")[2]
 {% endcall %}

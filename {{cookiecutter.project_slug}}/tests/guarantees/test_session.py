@@ -163,10 +163,14 @@ async def test_changes_in_place(committing_client: Client) -> None:
 async def store(name: str, error: Exception | None = None) -> None:
     """Store a row, outside of a request."""
     async with open_session() as session:
-        session.add(OwnShelf(name=name))
+        shelf = OwnShelf(name=name)
+        session.add(shelf)
+        await session.scalar(text("SELECT 1"))
+        assert shelf in session.new  # a query sends nothing that was not flushed
         await session.flush()
         if error:
             raise error
+    assert vars(shelf)["name"] == name  # and COMMIT takes nothing away
 
 
 async def test_outside_of_a_request(client: Client, sessions: list[Session]) -> None:
@@ -189,6 +193,7 @@ async def test_one_session_at_a_time(client: Client) -> None:
         with pytest.raises(InvalidRequestError, match="pass it on"):
             await store("second")
     assert (await client.get("/own/nested")).status_code == 500
+    assert (await client.post("/own/reader/object")).status_code == 500  # in tests, too
 {% if cookiecutter.database == "postgresql" %}
 
 

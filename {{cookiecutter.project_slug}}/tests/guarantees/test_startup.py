@@ -4,7 +4,9 @@
 {% set address = {"sqlite": "sqlite:////no/such/folder/file.db"} %}
 """Startup: from an empty server to a service that is ready, or to one clear line."""
 
+{% if is_async %}
 import asyncio
+{% endif %}
 import logging
 import sys
 
@@ -14,7 +16,6 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
-from starlette.types import Message
 
 from app.database import __main__ as command_line
 from app.database import engine
@@ -27,12 +28,11 @@ from app.database.startup import (
     verify_database,
 )
 from app.database.url import parse_url
-from app.main import create_app
+from app.logs import configure_logging
 {% if not alembic %}
 from app.models.base import Base
 {% endif %}
 from app.settings import get_settings
-from app.web import lifespan
 from tests.conftest import drop
 from tests.server import new_url
 
@@ -44,18 +44,6 @@ NEWER = "UPDATE alembic_version SET version_num = 'ffff'"
 {% endif %}
 
 pytestmark = pytest.mark.usefixtures("newer_code")
-
-
-@pytest.fixture
-def away(monkeypatch: pytest.MonkeyPatch) -> {{ "AsyncEngine" if is_async else "Engine" }}:
-    """Give the service a database that cannot be reached, and no time to wait."""
-    away = {"database_url": parse_url(AWAY), "database_startup_timeout": 0}
-    settings = get_settings().model_copy(update=away)
-    engine = build_engine(settings)
-    monkeypatch.setattr(lifespan, "get_engine", lambda: engine)
-    for module in (lifespan, command_line):
-        monkeypatch.setattr(module, "get_settings", lambda: settings)
-    return engine
 {% call engine() %}
 
 
@@ -171,8 +159,10 @@ async def test_other_schema(
 {% endif %}
 
 
-async def test_away(away: AsyncEngine, caplog: pytest.LogCaptureFixture) -> None:
+async def test_away(caplog: pytest.LogCaptureFixture) -> None:
     """One that cannot be reached is waited for, and then told in one line."""
+    absent = get_settings().model_copy(update={"database_url": parse_url(AWAY)})
+    away = build_engine(absent)
     with pytest.raises(DatabaseNotReadyError, match="in DATABASE_URL") as caught:
         await open_database(away, prepare=True, patience=0.4)
     assert "\n" not in str(caught.value)
@@ -185,55 +175,25 @@ async def test_away(away: AsyncEngine, caplog: pytest.LogCaptureFixture) -> None
 {% endcall %}
 
 
-def test_failed_start_is_one_line(
-    away: object,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A server that starts the service logs one line, and no traceback."""
-    del away
-    messages: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Message) -> None:
-        messages.append(message)
-
-    with pytest.raises(DatabaseNotReadyError):
-        asyncio.run(create_app()({"type": "lifespan", "state": {}}, receive, send))
-    [message] = messages
-    assert message["type"] == "lifespan.startup.failed"
-    logging.getLogger("uvicorn.error").error(message["message"])
-    assert caplog.messages[-1].startswith("The database is not ready: ")
-    assert "\n" not in caplog.messages[-1]
-
-
-@pytest.mark.parametrize("command", ["prepare", "check"])
-def test_failed_command_is_one_line(
-    away: object,
-    command: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """The commands say what is wrong in one line, and with their exit status."""
-    del away
-    monkeypatch.setattr(sys, "argv", ["app.database", command])
-    assert command_line.main() == 1
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("ERROR: ")
-    assert output.err.count("\n") == 1
+def test_failed_start_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that fails to start the service logs one line, and no traceback."""
+    configure_logging()
+    logging.getLogger("uvicorn.error").error("%s", "\nDatabaseNotReadyError: a\n")
+    assert caplog.messages == ["The database is not ready: a"]
 
 
 def test_commands(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`check` fails and says what helps; it succeeds after `prepare`."""
+    """`check` fails, in one line that says what helps; it succeeds after `prepare`."""
     settings = get_settings().model_copy(update={"database_url": new_url()})
     monkeypatch.setattr(command_line, "get_settings", lambda: settings)
     for command, status in (("check", 1), ("prepare", 0), ("prepare", 0), ("check", 0)):
         monkeypatch.setattr(sys, "argv", ["app.database", command])
         assert command_line.main() == status
     {{ "asyncio.run(drop(settings.database_url))" if is_async else "drop(settings.database_url)" }}
-    assert ADVICE in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert (output.out, output.err.count("\n")) == ("", 1)
+    assert output.err.startswith("ERROR: ")
+    assert ADVICE in output.err

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from uvicorn.config import LOGGING_CONFIG
 
 from app.database.engine import build_engine
-from app.dependencies.database import DatabaseSession
+from app.dependencies.database import DatabaseReadSession, DatabaseSession
 from app.logs import configure_logging
 from app.main import create_app
 from app.settings import get_settings
@@ -61,6 +61,10 @@ def test_websocket() -> None:
     async def take_session(socket: WebSocket, session: DatabaseSession) -> None:
         await socket.accept()
 
+    @app.websocket("/reader")
+    async def take_reader(socket: WebSocket, session: DatabaseReadSession) -> None:
+        await socket.accept()
+
     @app.websocket("/fail/{status}")
     async def fail(socket: WebSocket, status: int) -> None:
         await socket.accept()
@@ -72,6 +76,7 @@ def test_websocket() -> None:
             with pytest.raises(WebSocketDisconnect) as closed:
                 socket.receive_text()
             assert closed.value.code == code
-    socket = talker.websocket_connect("/session")
-    with pytest.raises(InvalidRequestError, match=r"open_session\(\)"), socket:
-        pass
+    for path in ("/session", "/reader"):
+        socket = talker.websocket_connect(path)
+        with pytest.raises(InvalidRequestError, match=r"open_session\(\)"), socket:
+            pass
