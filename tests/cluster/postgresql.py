@@ -124,9 +124,9 @@ class Server:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
 
-    def follow(self, primary: "Server") -> None:
-        """Be a standby of another server, from now on or from the next start on."""
-        conninfo = f"host=127.0.0.1 port={primary.port} user=postgres application_name={self.name}"
+    def follow(self, primary: "Server", port: int | None = None) -> None:
+        """Be a standby of another server, from now on or from the next start on; `port` leads to it, if given."""
+        conninfo = f"host=127.0.0.1 port={port or primary.port} user=postgres application_name={self.name}"
         if self.process and self.process.poll() is None:
             self.sql(f"ALTER SYSTEM SET primary_conninfo = '{conninfo}'", "SELECT pg_reload_conf()")
             return

@@ -9,6 +9,7 @@ from tests.cluster.clients import check_places, is_ready, readers
 from tests.cluster.postgresql import Cluster
 from tests.conftest import Project, only, serve
 from tests.faults.load import POOL, wait_for, writers
+from tests.faults.proxy import Proxy
 from tests.variants import Variant
 
 pytestmark = pytest.mark.cluster
@@ -83,3 +84,31 @@ def test_prepare_with_a_standby_first(project: Project, cluster: Cluster) -> Non
     silent.freeze()
     url = cluster.url(DATABASE, silent, other, cluster.primary)
     assert "ready" in project.run("python", "-m", "app.database", "check", DATABASE_URL=url)
+
+
+@only(database=("postgresql",), engine=("async",), migrations=("alembic",))
+def test_asynchronous_loss(stressed: Project, cluster: Cluster, record_property: Callable[[str, object], None]) -> None:
+    """Without synchronous replication, what was written in the last half second, which the standbys lack, is lost."""
+    behind = Proxy(cluster.primary.url())
+    behind.open()
+    for standby in cluster.standbys:
+        standby.follow(cluster.primary, behind.port)
+    receiving = "SELECT sender_port FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+    wait_for(lambda: {standby.sql(receiving) for standby in cluster.standbys} == {behind.port}, 10)
+    with serve(stressed, DATABASE_URL=cluster.url(DATABASE), **SETTINGS) as (client, _):
+        with writers(client, 8) as (acknowledged, _, _):
+            wait_for(lambda: len(acknowledged) > 200, 30)
+            behind.flowing.clear()
+            before, started = len(acknowledged), time.monotonic()
+            time.sleep(0.5)
+            cluster.primary.kill()
+            written = (len(acknowledged) - before, time.monotonic() - started)
+            behind.close()
+            cluster.promote()
+            time.sleep(1)
+        wait_for(lambda: is_ready(client), 15)
+    there = f"SELECT count(*) FROM users WHERE email IN ({', '.join(map(repr, acknowledged))})"
+    lost = len(acknowledged) - int(str(cluster.primary.sql(there, database=DATABASE)))
+    note = f"asynchronous, {written[1]:.1f} s behind: {lost} of {written[0]} that were acknowledged meanwhile are lost"
+    record_property("note", note)
+    assert 0 < lost <= written[0] + 40  # what was under way
