@@ -27,7 +27,10 @@ ANSWERS = $(foreach answer,$(sort $(filter-out PYTHON,$(.VARIABLES))),$(if $(fin
 new-project: .venv/.new-project  ## generate a project; answers may be given: database=postgresql engine=sync
 	@$(BIN)/python new_project.py $(ANSWERS)
 
-resource idempotency retries telemetry: .venv/.new-project  ## add one to a service: in=~/my-api name=order fields="number:string(20):unique note:text?"
+resource: .venv/.new-project  ## add a resource to a service: in=~/my-api name=order fields="number:string(20):unique note:text?"
+	@$(BIN)/python -B add.py $@ $(ANSWERS)
+
+idempotency retries telemetry: .venv/.new-project  ## add that to a service: in=~/my-api
 	@$(BIN)/python -B add.py $@ $(ANSWERS)
 
 examples: .venv/.new-project  ## generate every variant into examples/, to look at
