@@ -24,6 +24,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -220,6 +221,7 @@ class Copy:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
+            start_new_session=True,  # Ctrl-C ends the changes, and what was tried is counted
         )
 
     def write(self, file: str, text: str) -> None:
@@ -318,11 +320,14 @@ def main() -> int:
         chosen = chosen[: int(next(filter(str.isdecimal, words), len(chosen)))]
         found = [mutant for mutant in chosen if not reason(mutant)]
         files: dict[str, list[str]] = defaultdict(list)
-        with ThreadPoolExecutor(copies.qsize()) as pool:
-            for mutant, noticed_by in zip(found, pool.map(outcome, found), strict=True):
-                files[mutant.file].append(noticed_by)
-                if noticed_by != "tests":
-                    print(f"{mutant.file}:{mutant.line}: {mutant.change}  {noticed_by}", flush=True)
+        with suppress(KeyboardInterrupt), ThreadPoolExecutor(copies.qsize()) as pool:
+            try:
+                for mutant, noticed_by in zip(found, pool.map(outcome, found), strict=True):
+                    files[mutant.file].append(noticed_by)
+                    if noticed_by != "tests":
+                        print(f"{mutant.file}:{mutant.line}: {mutant.change}  {noticed_by}", flush=True)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
         while not copies.empty():
             copies.get().process.kill()
     for file, outcomes in sorted(files.items()):
@@ -331,8 +336,8 @@ def main() -> int:
         print(f"{number:5} need not be noticed: {why}")
     counts = Counter(who for outcomes in files.values() for who in outcomes)
     others = f", and {counts['tests/service']} by tests/service alone" if "service" in words else ""
-    print(f"{name}: {counts['tests']} of {len(found)} were noticed{others}")
-    return counts["tests"] < ENOUGH * len(found)
+    print(f"{name}: {counts['tests']} of {counts.total()} were noticed{others}")
+    return counts["tests"] < ENOUGH * counts.total()
 
 
 if __name__ == "__main__":
