@@ -189,6 +189,7 @@ class Galera:
                 node.start(self.peers)
                 wait_for(node.is_ready, 60)
         wait_for(lambda: all(node.status("cluster_size") == "3" for node in self.nodes), 30)
+        self.admit("ready")
         wait_for(self.answers, 10)
 
     def stop(self) -> None:

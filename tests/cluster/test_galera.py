@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -166,7 +167,9 @@ def test_node_dies(counting: Project, galera: Galera, galera_database: str) -> N
 
 
 @only(database=("mysql",), migrations=("alembic",))
-def test_no_quorum(counting: Project, galera: Galera, galera_database: str) -> None:
+def test_no_quorum(
+    counting: Project, galera: Galera, galera_database: str, record_property: Callable[[str, object], None]
+) -> None:
     """Two of three nodes are killed under load: 503 until the cluster is whole again, and nothing is lost."""
     url = prepare(counting, galera, galera_database)
     alone = galera.nodes[0]
@@ -190,6 +193,8 @@ def test_no_quorum(counting: Project, galera: Galera, galera_database: str) -> N
         assert not set(acknowledged) - stored
         unknown = sum("outcome-unknown" in body for body in bodies)
         assert len(stored) <= len(acknowledged) + unknown
+        told = [log.read_text().count(code) for code in ("(1047, ", "(1180, ")]
+        record_property("note", f"without a quorum: {dict(statuses)}; 1047: {told[0]}, 1180: {told[1]}")
         body = {"email": "after@example.com", "name": "x"}
         assert client.post("/api/v1/users", json=body).status_code == 201
         assert "Exception in ASGI application" not in log.read_text()
