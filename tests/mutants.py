@@ -51,11 +51,12 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/database/engine\.py", r"in_memory|\"pool_size\": 1", "SQLite in memory: tests/faults/test_start.py"),
     (r"app/.*", r"^(PROBE_TIMEOUT|IDLE|FIRST_DELAY|LONGEST_DELAY|CONNECT_TIMEOUT|LONGEST|MILLISECOND) =", TIMES),
     (r"app/.*", r"RETRY_AFTER = |\w*keepalives|tcp_user_timeout|asyncio\.sleep|time\.sleep|min\(2 \* delay", TIMES),
-    (r"app/database/dialect\.py", r": errors\.[A-Z]+,|WORDS|\"(url|pgbouncer)\",|^r\"", FAULTS),
+    (r"app/database/dialect\.py", r": errors\.(AWAY|FULL|BUSY|MISSING|EXISTS|LOGIN|PRIVILEGE|PLACE|PGBOUNCER),|WORDS|\"(url|pgbouncer)\",|^r\"", FAULTS),
     (r"app/web/problems\.py", r"^IDEMPOTENT = ", "RFC 9110 says which methods: one of them is tried"),
     (r"app/web/problems\.py", r"'\"required\": True,'", WORDS),
     (r"app/schemas/types\.py", r"scaleb.*\(1 [+-] 1\)", EQUIVALENT),
-    (r"app/settings\.py", r"env_file_encoding|hide_input_in_errors|use_attribute_docstrings|frozen", EQUIVALENT),
+    (r"app/settings\.py", r"env_file_encoding|hide_input_in_errors", EQUIVALENT),
+    (r"app/.*", r"use_attribute_docstrings", WORDS),
     (r"app/database/(pool|dialect)\.py", r"REFUSALS|invalidate_pool|is_disconnect", FAULTS),
 ]
 """What need not be noticed: files, words of the line or of the change, and the reason."""
