@@ -45,9 +45,9 @@ test-all: .venv/.test  ## the same, on each Python, and what teams need: updates
 	@$(BIN)/python -m tests.variants
 	$(BIN)/python -m pytest -m "not faults and not cluster and not life"
 
-test-life: .venv/.test  ## change the schema of a service again and again, in every variant with migrations
+test-life: .venv/.test  ## change the schema of a service again and again, and roll it out beside the last release
 	@$(BIN)/python -m tests.variants
-	$(BIN)/python -m pytest tests/test_life.py
+	$(BIN)/python -m pytest tests/test_life.py tests/test_rollout.py
 
 test-faults: .venv/.test  ## put every variant under load, faults and races
 	@$(BIN)/python -m tests.variants
