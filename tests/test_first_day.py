@@ -1,4 +1,7 @@
-"""The first day of a team: the samples go, its own resources come; lint and suite are green after each step."""
+"""The first day of a team: the samples go, its own resources come; lint and suite are green after each step.
+
+The resources come by `make resource`; what that does not know, such as a rule, is written by hand.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +14,7 @@ from tests import first_day
 from tests.conftest import Project, only
 from tests.team import replace, written_for
 from tests.test_gates import lint_commands
+from tests.test_resource import run
 from tests.test_variants import SUITE, server_of
 
 pytestmark = pytest.mark.slow
@@ -37,13 +41,18 @@ def delete_samples(project: Project) -> None:
         path.unlink()
 
 
-def add_resources(project: Project, database_url: str) -> None:
-    """Add customers and orders: a key, an enum, a nested read, a rule that answers 409, and a filter."""
-    write(project, first_day.RESOURCES)
-    if project.variant.migrations == "alembic":
-        settings = {"DATABASE_URL": database_url}
-        project.run("python", "-m", "app.database", "prepare", **settings)
-        project.run("alembic", "revision", "--autogenerate", "-m", "orders", **settings)
+def add_resources(project: Project) -> None:
+    """Add customers and orders: a key, an enum, a nested read and filters."""
+    for answers in first_day.RESOURCES:
+        run(project, *answers)
+
+
+def add_rule(project: Project) -> None:
+    """Refuse to change what is shipped, with 409, and list the rest in an order."""
+    write(project, first_day.RULE_TEST)
+    for name, changes in first_day.RULE.items():
+        own = [tuple(written_for(project.variant.engine, text) for text in change) for change in changes]
+        replace(project.path / name, *own)
 
 
 def add_setting(project: Project) -> None:
@@ -59,12 +68,14 @@ def ask_for_key(project: Project) -> None:
         replace(project.path / name, *changes)
 
 
-def steps(project: Project, database_url: str) -> Iterator[str]:
+def steps(project: Project) -> Iterator[str]:
     """Take a step after another, and yield what it was."""
     delete_samples(project)
     yield "delete the samples"
-    add_resources(project, database_url)
-    yield "add customers and orders"
+    add_resources(project)
+    yield "make customers and orders"
+    add_rule(project)
+    yield "add a rule and an order"
     add_setting(project)
     yield "add a required setting"
     ask_for_key(project)
@@ -106,7 +117,7 @@ def test_first_day(
     """After each step, all is green; each command of the last ones does its work."""
     variant = shop.variant
     before = contents(shop)
-    for step in steps(shop, database_url):
+    for step in steps(shop):
         after = contents(shop)
         record_property("note", f"{variant!s:28} {step:26} {count(before, after)}")
         shop.run("ruff", "format", "--quiet")
