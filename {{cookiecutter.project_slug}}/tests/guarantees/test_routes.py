@@ -4,8 +4,7 @@
 
 import json
 import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -31,12 +30,16 @@ MALFORMED = [b"\xff", b" " * (2**20 + 1)]
 """Bodies that are no text, or too long."""
 
 
-def fail(error: Exception, *_: object) -> NoReturn:
-    """Raise an error."""
-    raise error
+def failing(error: Exception) -> Callable[..., NoReturn]:
+    """Return a function that raises an error."""
+
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    return fail
 
 
-BUSY, STALE = partial(fail, PoolTimeoutError()), partial(fail, StaleDataError())
+BUSY, STALE = failing(PoolTimeoutError()), failing(StaleDataError())
 FAULTS = [(Limiter, "acquire", BUSY), (Session, "flush", STALE), None]
 """What may go wrong in any route; then, nothing."""
 
