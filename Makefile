@@ -9,7 +9,7 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-COMMANDS := new-project resource idempotency retries telemetry examples test test-all test-life test-faults test-cluster test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
+COMMANDS := new-project resource idempotency retries rollout telemetry examples test test-all test-life test-faults test-cluster test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
 .PHONY: $(COMMANDS)
 ifneq ($(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)),)
 $(error $(filter-out $(COMMANDS),$(MAKECMDGOALS)): there is no such command; an answer is NAME=VALUE: database=postgresql)
@@ -30,7 +30,7 @@ new-project: .venv/.new-project  ## generate a project; answers may be given: da
 resource: .venv/.new-project  ## add a resource to a service: in=~/my-api name=order fields="number:string(20):unique note:text?"
 	@$(BIN)/python -B add.py $@ $(ANSWERS)
 
-idempotency retries telemetry: .venv/.new-project  ## add that to a service: in=~/my-api
+idempotency retries rollout telemetry: .venv/.new-project  ## add that to a service: in=~/my-api
 	@$(BIN)/python -B add.py $@ $(ANSWERS)
 
 examples: .venv/.new-project  ## generate every variant into examples/, to look at

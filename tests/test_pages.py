@@ -21,6 +21,7 @@ TO_BE_WRITTEN = {
     "app/models/order.py",
     "app/schemas/order.py",
     "app/api/routes/orders.py",
+    "tests/rollout.py",
     "tests/test_orders.py",
 }
 """Files that the pages name as examples of what a team will write, without their code."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NO_GIT_CONFIGURATION, Project, clean_environment, execute
+from tests.test_resource import run
 from tests.test_variants import server_of
 from tests.variants import VARIANTS, Variant
 
@@ -148,6 +149,7 @@ def add_resources(project: Path, names: list[str]) -> None:
 def release(project: Project, folder: Path, changes: dict[str, str]) -> Project:
     """Return a service of which v1.0.0 serves a table for each change, and the files of now change them."""
     path = Path(shutil.copytree(project.path, folder / "service"))
+    run(Project(path, project.variant), name="rollout")
     add_resources(path, list(changes))
     git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "1.0.0"], ["tag", "v1.0.0"]):

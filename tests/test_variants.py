@@ -62,7 +62,6 @@ WITH = {
         "migrations/script.py.mako",
         "migrations/versions/2026_11_20_0001_products_and_users.py",
         "tests/guarantees/test_migrations.py",
-        "tests/rollout.py",
     ],
     "create_all": [],
     "sync": ["app/dependencies/cut_short.py", "tests/guarantees/test_threads.py"],
