@@ -70,7 +70,8 @@ benchmark-growth: .venv/.benchmark  ## measure pages of large tables, and what a
 benchmark-bake: .venv/.new-project  ## measure what a bake costs
 	@$(BIN)/python -m benchmarks.bake
 
-picture: .venv/.new-project  ## draw what `make new-project` asks, for the README
+picture: .venv/.test  ## draw what `make new-project` asks, and what `make resource` writes, for the README
+	@$(BIN)/python -m tests.variants
 	@$(BIN)/python docs/answers.py
 
 check: .venv/.test  ## check what a commit would be refused for, in all files that git knows

@@ -1,5 +1,7 @@
 """`make resource`: it adds files to a service of each variant, and changes none; the samples are what it writes."""
 
+import ast
+import html
 import re
 import shutil
 import subprocess
@@ -158,6 +160,19 @@ def test_nothing_is_overwritten(own: Project) -> None:
     shared = {"app/enums/__init__.py", "app/schemas/json_object.py"}
     assert shared < set(add_resource(own, resource))
     assert not shared & set(add_resource(own, resource | {"name": "bill"}))
+
+
+@only(database=("sqlite",), engine=("async",), migrations=("alembic",))
+def test_picture(own: Project) -> None:
+    """The picture of the README shows what is printed; `make picture` draws it anew."""
+    assert "(docs/resource.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    folder = ROOT / "docs"
+    [answers] = re.findall(r"^RESOURCE = (.*)$", (folder / "answers.py").read_text(encoding="utf-8"), re.MULTILINE)
+    seen = "".join(re.findall(r"<text [^>]*>(.*?)</text>", (folder / "resource.svg").read_text(encoding="utf-8")))
+    seen = "".join(html.unescape(seen).split())
+    for line in run(own, *ast.literal_eval(answers)).splitlines():
+        known = line.rpartition("_")[2] if line.startswith("migrations/") else "".join(line.split())
+        assert known in seen, line
 
 
 def test_failure_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
