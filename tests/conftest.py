@@ -228,7 +228,7 @@ def python_of(variant: Variant) -> str:
     return INSTALLED[(place // 4 + place % 4) % len(INSTALLED)]
 
 
-LONG = {"test_first_day", "test_three_resources", "test_additions", "test_collector", "test_lost_answers"}
+LONG = {"test_first_day", "test_three_resources", "test_additions"}
 """Tests that take minutes for each variant."""
 
 FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "mysql-sync-alembic"}

@@ -7,7 +7,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.conftest import Project, serve
+from tests.conftest import Project, only, serve
 from tests.databases import sql
 from tests.team import written_for
 from tests.test_resource import QUICK, contents, own, run
@@ -44,18 +44,16 @@ async def test_collector(uvicorn_run: Run) -> None:
 '''
 
 
-def chosen(*quick: Variant) -> pytest.MarkDecorator:
-    """Mark all variants as slow, but for some."""
-    marked = [pytest.param(v, id=str(v), marks=() if v in quick else pytest.mark.slow) for v in VARIANTS]
-    return pytest.mark.parametrize("variant", marked, indirect=True)
-
-
 def add(project: Project, name: str) -> list[str]:
     """Add something to a project; return the paths that are printed."""
     return run(project, name=name).partition("\n\nNext:")[0].splitlines()
 
 
-@chosen(*QUICK)
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, id=str(v), marks=() if v in QUICK else pytest.mark.slow) for v in VARIANTS],
+    indirect=True,
+)
 def test_additions(own: Project, database_url: str, tmp_path: Path) -> None:
     """All of them together are linted, typed, tested, migrated, and undone by deleting what was printed."""
     variant, before = own.variant, contents(own)
@@ -81,7 +79,8 @@ def test_additions(own: Project, database_url: str, tmp_path: Path) -> None:
     assert contents(own) == before
 
 
-@chosen()
+@pytest.mark.slow
+@only(database=("sqlite",), engine=("async",), migrations=("create_all",))
 def test_collector(own: Project, variant: Variant) -> None:
     """What is traced and measured gets to the collector."""
     add(own, "telemetry")
@@ -114,7 +113,15 @@ async def app(scope, receive, send):
 '''
 
 
-@chosen()
+THREE = [
+    Variant("sqlite", "async", "alembic"),
+    Variant("postgresql", "sync", "create_all"),
+    Variant("mysql", "async", "create_all"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", [pytest.param(v, id=str(v)) for v in THREE], indirect=True)
 def test_lost_answers(own: Project, database_url: str) -> None:
     """Of requests that are sent until there is an answer, each is done exactly once."""
     number = 1000
