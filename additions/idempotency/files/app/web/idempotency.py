@@ -27,7 +27,7 @@ from app.database.errors import cause_of
 {% endif %}
 from app.dependencies.database import DatabaseSession, open_session
 from app.models.idempotency_key import IdempotencyKey
-from app.web.problems import RETRY_AFTER, problems
+from app.web.problems import RETRY_AFTER, OutcomeUnknownError, problems
 
 METHODS = {"POST", "PATCH"}
 """Those of requests that do more when they are repeated."""
@@ -74,6 +74,7 @@ async def begin(
     Raises:
         AnsweredError: It was done before.
         HTTPException: 409, it is still running; 422, the key was for another one.
+        OutcomeUnknownError: It has failed after a commit of its own.
     """
     if idempotency_key is None:
         return
@@ -103,6 +104,8 @@ async def begin(
         if known.request != content:
             detail = "This Idempotency-Key was sent with another request."
             raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, detail)
+        if not known.status:  # its route has committed before it failed
+            raise OutcomeUnknownError("The first request has stored a part of it.")
         raise AnsweredError(known)
     request.state.idempotency_key = IdempotencyKey(key=key, request=content)
     session.add(request.state.idempotency_key)

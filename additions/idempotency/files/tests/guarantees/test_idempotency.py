@@ -48,6 +48,8 @@ async def create_shelf(
     shelf = OwnShelf(name=f"{body['name']} {number}")
     session.add(shelf)
     await session.flush()
+    if body.get("refuse") == "late":
+        await session.commit()
     if "refuse" in body:
         raise HTTPException(418)
     response.headers["Location"] = f"/once/shelves/{shelf.id}"
@@ -99,6 +101,14 @@ async def test_failure(client: Client) -> None:
     assert (await post(client, KEY, refuse="yes")).status_code == 418
     assert await count(OwnShelf) == await count(IdempotencyKey) == 0
     assert (await post(client, KEY)).status_code == 201
+
+
+async def test_half(client: Client) -> None:
+    """Nobody says that a request was done which has failed after its own commit."""
+    assert (await post(client, KEY, refuse="late")).status_code == 418
+    again = await post(client, KEY, refuse="late")
+    assert again.json()["type"] == "/problems/outcome-unknown"
+    assert await count(OwnShelf) == 1
 
 
 async def test_at_once(client: Client) -> None:
