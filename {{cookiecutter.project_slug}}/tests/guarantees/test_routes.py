@@ -108,7 +108,7 @@ async def test_every_route(
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever is sent, the answer is one that is documented, and never a 500."""
+    """Whatever is sent, the answer is documented, and none of them a 500."""
     schema = app.openapi()
     operations = [
         (METHODS.index(method), path, operation)
@@ -134,10 +134,11 @@ async def test_every_route(
             status, sent = str(response.status_code), (method, url, query, content)
             lacking = f"{status} is not among its responses=problems(...): {sent}"
             assert fault or not response.is_server_error, sent
-            assert status in documented, lacking
+            assert fault or status in documented, lacking
             if response.is_error:
-                assert PROBLEM in documented[status]["content"], sent
                 assert response.headers["Content-Type"] == PROBLEM, sent
+            if response.is_error and status in documented:
+                assert PROBLEM in documented[status]["content"], sent
                 form = documented[status]["content"][PROBLEM]["schema"]
                 check_problem(schema, form, response.json())
             if "Location" in response.headers:  # what was created is read and changed
