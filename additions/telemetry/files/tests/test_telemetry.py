@@ -56,7 +56,7 @@ async def test_pools(started_client: Client) -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     engine = build_engine(get_settings())
-    measure_pools({"app": engine.pool}, provider)
+    measure_pools({"app": engine{{ ".sync_engine" if cookiecutter.engine == "async" }}}, provider)
     async with engine.connect():
         data = reader.get_metrics_data()
     await engine.dispose()

@@ -1,6 +1,5 @@
 {% from "engine.jinja" import engine, await with context %}
 {% set pg = cookiecutter.database == "postgresql" %}
-{% set mysql = cookiecutter.database == "mysql" %}
 """Requests that are done once, however often they are sent.
 
 `APIRouter(..., route_class=IdempotentRoute)`: each POST and PATCH takes a header
@@ -18,13 +17,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, HTTPException, Request, Response, status
 from fastapi.routing import APIRoute
 from sqlalchemy import delete, select{{ ", text" if pg }}
-from sqlalchemy.exc import IntegrityError{{ ", OperationalError" if mysql }}
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy.orm import object_session
 from starlette.requests import ClientDisconnect
 
-{% if mysql %}
-from app.database import dialect
-from app.database.errors import cause_of
-{% endif %}
 from app.dependencies.database import DatabaseSession, open_session
 from app.models.idempotency_key import IdempotencyKey
 from app.web.problems import RETRY_AFTER, OutcomeUnknownError, problems
@@ -40,11 +36,6 @@ LIFETIME = timedelta(days=1)
 {% if pg %}
 
 LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
-{% endif %}
-{% if mysql %}
-
-LOCKED = {1205, 3572}
-"""What MariaDB and MySQL say where a row is locked."""
 {% endif %}
 
 
@@ -86,16 +77,7 @@ async def begin(
         raise still_running()
 {% endif %}
     query = select(IdempotencyKey).where(IdempotencyKey.key == key)
-{% if mysql %}
-    try:
-        known = await session.scalar(query.with_for_update(nowait=True))
-    except OperationalError as error:
-        if dialect.code(cause_of(error)) in LOCKED:
-            raise still_running() from None
-        raise
-{% else %}
     known = await session.scalar(query)
-{% endif %}
     if known is not None and known.created_at < datetime.now(UTC) - LIFETIME:
         await session.delete(known)
         await session.flush()
@@ -137,7 +119,7 @@ class IdempotentRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if METHODS & set(options.get("methods") or ()):
             dependencies = options.get("dependencies") or ()
-            options["dependencies"] = [Depends(begin), *dependencies]
+            options["dependencies"] = [*dependencies, Depends(begin)]
             known = options.get("responses") or {}
             options["responses"] = problems(409, 422) | known
         super().__init__(path, endpoint, **options)
@@ -161,6 +143,9 @@ class IdempotentRoute(APIRoute):
                 return answer_again(error.args[0])
             # The session is committed after this, with what the route has written.
             if row := getattr(request.state, "idempotency_key", None):
+                if object_session(row) is None:
+                    what = "the route has rolled back what its Idempotency-Key needs"
+                    raise InvalidRequestError(f"{what}: use session.begin_nested()")
                 headers = [one for one in response.headers.items() if one[0] != "content-length"]
                 row.headers, row.status = json.dumps(headers), response.status_code
                 row.body = bytes(response.body)

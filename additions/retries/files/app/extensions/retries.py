@@ -48,7 +48,10 @@ async def run(
         if not runs_again:
             await send(message)
 
-    await app({**scope, "state": state}, receive, send_the_last)
+    inner = {**scope, "state": state}
+    await app(inner, receive, send_the_last)
+    if not runs_again:
+        scope.update(inner)  # such as the route, for middleware around this one
     return runs_again
 
 

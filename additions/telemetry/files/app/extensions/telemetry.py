@@ -1,3 +1,4 @@
+{% set sync_engine = ".sync_engine" if cookiecutter.engine == "async" else "" %}
 """Traces of statements, and metrics of the pools, beside FastAPI's of requests."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -9,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
-from sqlalchemy import Engine, ExceptionContext, Pool, QueuePool, event
+from sqlalchemy import Engine, ExceptionContext, QueuePool, event
 
 from app.database.engine import get_capacity, get_engine, get_read_engine
 from app.database.limiter import get_limiter
@@ -18,10 +19,13 @@ from app.database.limiter import get_limiter
 @lru_cache  # once, however often the service starts in a process
 def observe_database() -> None:
     """Send what the database does to where FastAPI sends the rest."""
-    engines = {"app": get_engine(), "read": get_read_engine()}
+    engines = {
+        "app": get_engine(){{ sync_engine }},
+        "read": get_read_engine(){{ sync_engine }},
+    }
     for engine in engines.values():
-        trace_statements(engine{{ ".sync_engine" if cookiecutter.engine == "async" }})
-    measure_pools({name: engine.pool for name, engine in engines.items()})
+        trace_statements(engine)
+    measure_pools(engines)
 
 
 @asynccontextmanager
@@ -68,16 +72,17 @@ def trace_statements(engine: Engine, provider: TracerProvider | None = None) -> 
 
 
 def measure_pools(
-    pools: Mapping[str, Pool],
+    engines: Mapping[str, Engine],
     provider: MeterProvider | None = None,
 ) -> None:
     """Publish how many connections there are, and how many requests wait for one."""
     meter = metrics.get_meter("app.database", meter_provider=provider)
 
     def observe(read: Callable[[QueuePool], int], **more: str) -> Iterable[Observation]:
-        for pool_name, pool in pools.items():
+        for name, engine in engines.items():
+            pool = engine.pool  # another one after each dispose()
             assert isinstance(pool, QueuePool)  # noqa: S101  (tells the type checker)
-            about = {"db.client.connection.pool.name": pool_name}
+            about = {"db.client.connection.pool.name": name}
             yield Observation(read(pool), about | more)
 
     def count(options: CallbackOptions) -> Iterable[Observation]:
