@@ -228,8 +228,8 @@ def python_of(variant: Variant) -> str:
     return INSTALLED[(place // 4 + place % 4) % len(INSTALLED)]
 
 
-LONG = {"test_first_day", "test_three_resources", "test_additions"}
-"""Tests that take minutes for each variant."""
+LONG = {"test_first_day", "test_three_resources", "test_additions", "test_own_suite_on_python", "test_coverage"}
+"""Tests that take minutes for each variant, or run its suite once more."""
 
 FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "mysql-sync-alembic"}
 """The variants that they take with FEW=1: each database, each engine, with and without migrations."""
