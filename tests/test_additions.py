@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Project, only, serve
 from tests.databases import sql
 from tests.team import written_for
-from tests.test_resource import QUICK, contents, own, run
+from tests.test_resource import QUICK, add_files, contents, own, run
 from tests.test_service import add_tests
 from tests.test_variants import SUITE, server_of
 from tests.variants import VARIANTS, Variant
@@ -44,11 +44,6 @@ async def test_collector(uvicorn_run: Run) -> None:
 '''
 
 
-def add(project: Project, name: str) -> list[str]:
-    """Add something to a project; return the paths that are printed."""
-    return run(project, name=name).partition("\n\nNext:")[0].splitlines()
-
-
 @pytest.mark.parametrize(
     "variant",
     [pytest.param(v, id=str(v), marks=() if v in QUICK else pytest.mark.slow) for v in VARIANTS],
@@ -61,7 +56,7 @@ def test_additions(own: Project, database_url: str, tmp_path: Path) -> None:
     for name, why in refused.items():
         assert run(own, name=name, status=1).startswith(f"ERROR: {name}: {why}")
     names = [name for name in ADDITIONS if name not in refused]
-    written = [path for name in names for path in add(own, name)]
+    written = [path for name in names for path in add_files(own, name=name)]
     assert contents(own).keys() == before.keys() | set(written)
     own.run("ruff", "check", "--no-cache")
     own.run("ruff", "format", "--check", "--no-cache")
@@ -83,7 +78,7 @@ def test_additions(own: Project, database_url: str, tmp_path: Path) -> None:
 @only(database=("sqlite",), engine=("async",), migrations=("create_all",))
 def test_collector(own: Project, variant: Variant) -> None:
     """What is traced and measured gets to the collector."""
-    add(own, "telemetry")
+    add_files(own, name="telemetry")
     add_tests(own.path, variant)
     (own.path / "tests" / "service" / "test_collector.py").write_text(
         written_for(variant.engine, COLLECTED), encoding="utf-8"
@@ -125,7 +120,7 @@ THREE = [
 def test_lost_answers(own: Project, database_url: str) -> None:
     """Of requests that are sent until there is an answer, each is done exactly once."""
     number = 1000
-    add(own, "idempotency")
+    add_files(own, name="idempotency")
     (own.path / "loses.py").write_text(LOSES, encoding="utf-8")
     routes = own.path / "app" / "api" / "routes" / "users.py"
     text = routes.read_text(encoding="utf-8")

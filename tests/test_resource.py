@@ -52,10 +52,14 @@ def run(project: Project, *answers: str, name: str = "resource", status: int = 0
     return project.run("python", "-B", str(ROOT / "add.py"), name, *answers, status=status, **server)
 
 
+def add_files(project: Project, *answers: str, name: str = "resource") -> list[str]:
+    """Add something to a project; return the paths that are printed."""
+    return run(project, *answers, name=name).partition("\n\nNext:")[0].splitlines()
+
+
 def add_resource(project: Project, resource: dict[str, str]) -> list[str]:
     """Add a resource; return the paths that are printed."""
-    output = run(project, *(f"{name}={answer}" for name, answer in resource.items()))
-    return output.partition("\n\nNext:")[0].splitlines()
+    return add_files(project, *(f"{name}={answer}" for name, answer in resource.items()))
 
 
 def contents(project: Project) -> dict[str, bytes]:

@@ -14,7 +14,8 @@ import pytest
 from tests.cluster.galera import Galera
 from tests.conftest import Project, only, serve
 from tests.databases import connect, sql
-from tests.faults.load import POOL, wait_for, writers
+from tests.faults.load import POOL, wait_for, write_and_read, writers
+from tests.faults.stress import RACE
 from tests.faults.test_start import add_migration
 from tests.variants import Variant
 
@@ -35,39 +36,6 @@ ADD = text("UPDATE products SET quantity = quantity + 1 WHERE id = :id")
 {async_}def count(first: int, second: int, session: DatabaseSession) -> None:
     for number in (first, second):
         {await_}session.execute(ADD, {{"id": number}})
-'''
-
-
-RACE = '''
-"""A process for each address prepares the same database, all at once; each must succeed."""
-
-import multiprocessing
-import os
-import sys
-
-from app.database import __main__ as command_line
-from app.settings import get_settings
-
-
-def prepare(barrier, url):
-    os.environ["DATABASE_URL"] = url
-    get_settings.cache_clear()
-    sys.argv = ["app.database", "prepare"]
-    barrier.wait()
-    sys.exit(command_line.main())
-
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context("fork")
-    urls = sys.argv[1:]
-    barrier = context.Barrier(len(urls))
-    processes = [context.Process(target=prepare, args=(barrier, url)) for url in urls]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert {process.exitcode for process in processes} == {0}
-    print("all won")
 '''
 
 
@@ -228,19 +196,7 @@ def test_written_is_readable(counting: Project, galera: Galera, galera_database:
         node.ask("SET GLOBAL wsrep_sync_wait = 1")
     try:
         with serve(counting, DATABASE_URL=url, **POOL) as (client, _):
-
-            def pairs(number: int) -> list[int]:
-                with httpx2.Client(base_url=client.base_url, timeout=60, trust_env=False) as own:
-                    statuses = []
-                    for turn in range(40):
-                        body = {"email": f"{number}-{turn}@example.com", "name": "x"}
-                        response = own.post("/api/v1/users", json=body)
-                        if response.status_code == 201:
-                            statuses.append(own.get(response.headers["Location"]).status_code)
-                    return statuses
-
-            with concurrent.futures.ThreadPoolExecutor(12) as pool:
-                statuses = Counter(status for some in pool.map(pairs, range(12)) for status in some)
+            statuses = write_and_read(client, 12, 40)
             assert statuses.keys() == {200}
             assert statuses[200] > 400
     finally:
@@ -255,7 +211,7 @@ def test_prepare(counting: Project, galera: Galera, galera_database: str, varian
         add_migration(counting, "op.execute(\"INSERT INTO products (name, price, quantity) VALUES ('once', 1, 1)\")")
     for _ in range(5):
         urls = [at(url, galera_database) for url in (*(node.url for node in galera.nodes), galera.url)] * 2
-        output = counting.run("python", "race.py", *urls, DATABASE_URL=urls[0], DATABASE_STARTUP_TIMEOUT="60")
+        output = counting.run("python", "race.py", "1", *urls, DATABASE_URL=urls[0], DATABASE_STARTUP_TIMEOUT="60")
         assert "all won" in output
         assert not re.search("error|traceback", output, re.IGNORECASE)
         if variant.migrations == "alembic":

@@ -42,6 +42,23 @@ def asynchronous(base: httpx2.Client) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=base.base_url, timeout=60, limits=limits, trust_env=False)
 
 
+def write_and_read(client: httpx2.Client, number: int, turns: int) -> Counter[int]:
+    """Let so many clients store users, and read each that was stored; count the statuses of reading."""
+
+    def pairs(place: int) -> list[int]:
+        with httpx2.Client(base_url=client.base_url, timeout=60, trust_env=False) as own:
+            statuses = []
+            for turn in range(turns):
+                body = {"email": f"{place}-{turn}@example.com", "name": "x"}
+                response = own.post("/api/v1/users", json=body)
+                if response.status_code == 201:
+                    statuses.append(own.get(response.headers["Location"]).status_code)
+            return statuses
+
+    with concurrent.futures.ThreadPoolExecutor(number) as pool:
+        return Counter(status for some in pool.map(pairs, range(number)) for status in some)
+
+
 @contextlib.contextmanager
 def writers(
     client: httpx2.Client, number: int, *, change: bool = False

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -18,7 +17,7 @@ import pytest
 
 from tests.conftest import SERVERS, Project, free_port, missing, only, serve
 from tests.databases import sql
-from tests.faults.load import POOL, asynchronous, send, wait_for, workers, writers
+from tests.faults.load import POOL, asynchronous, send, wait_for, workers, write_and_read, writers
 from tests.variants import Variant
 
 pytestmark = pytest.mark.faults
@@ -124,19 +123,7 @@ def idle_in_transaction(url: str) -> int:
 def test_written_is_readable(project: Project, database_url: str) -> None:
     """1,000 pairs of write and read by 20 clients: each finds what it has written."""
     with serve(project, DATABASE_URL=database_url, **POOL) as (client, _):
-
-        def pairs(number: int) -> list[int]:
-            with httpx2.Client(base_url=client.base_url, timeout=30, trust_env=False) as own:
-                statuses = []
-                for turn in range(50):
-                    body = {"email": f"{number}-{turn}@example.com", "name": "x"}
-                    url = own.post("/api/v1/users", json=body).headers["Location"]
-                    statuses.append(own.get(url).status_code)
-                return statuses
-
-        with concurrent.futures.ThreadPoolExecutor(20) as pool:
-            statuses = [status for statuses in pool.map(pairs, range(20)) for status in statuses]
-        assert Counter(statuses) == {200: 1000}
+        assert write_and_read(client, 20, 50) == {200: 1000}
 
 
 def test_one_email(project: Project, database_url: str) -> None:

@@ -35,7 +35,7 @@ def test_race(stressed: Project, database_url: str, variant: Variant, tmp_path: 
     if variant.database == "postgresql" and variant.migrations == "alembic":
         (stressed.path / "migrations" / "versions" / "0002_concurrently.py").write_text(CONCURRENTLY)
     base = base_of(database_url, variant, tmp_path)
-    output = stressed.run("python", "race.py", base, "20", DATABASE_URL=base, DATABASE_STARTUP_TIMEOUT="60")
+    output = stressed.run("python", "race.py", "20", *[base] * 8, DATABASE_URL=base, DATABASE_STARTUP_TIMEOUT="60")
     assert "all won" in output
     assert not re.search("error|traceback|locked", output, re.IGNORECASE)
 

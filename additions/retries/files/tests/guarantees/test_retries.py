@@ -1,5 +1,4 @@
 {% from "engine.jinja" import engine with context %}
-{% set is_async = cookiecutter.engine == "async" %}
 {% call engine() %}
 """Requests that the database asks to run again."""
 
@@ -21,7 +20,7 @@ NUMBER = 60
 async def add_one(session: DatabaseSession, body: dict[str, int] | None = None) -> int:
     """Count up, from what was read: two at once would count one."""
     options = {"isolation_level": "SERIALIZABLE"}
-    {{ "await session.connection(execution_options=options)" if is_async else "session.connection(execution_options=options)" }}
+    await session.connection(execution_options=options)
     shelf = (await session.scalars(select(OwnShelf))).one()
     shelf.name = str(int(shelf.name) + (body or {"by": 1})["by"])
     await session.flush()
