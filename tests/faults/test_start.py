@@ -2,11 +2,13 @@
 
 import re
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,10 +50,24 @@ def test_workers(stressed: Project, database_url: str) -> None:
         assert not re.search("ERROR|Traceback", log.read_text())
 
 
-def prepare(project: Project, url: str) -> subprocess.Popen[str]:
+@only(database=("sqlite",))
+def test_file_in_use(stressed: Project, tmp_path: Path, variant: Variant) -> None:
+    """Nobody may have the file while SQLite turns WAL on: who does is waited for."""
+    file = tmp_path / "used.db"
+    with closing(sqlite3.connect(file)) as reader:
+        reader.executescript("CREATE TABLE others (id INTEGER); BEGIN; SELECT count(*) FROM others")
+        with prepare(stressed, f"sqlite:///{file}", DATABASE_STATEMENT_TIMEOUT="0.1") as process:
+            line_with(process, "Database: ")
+            time.sleep(1)
+            reader.rollback()
+            _, output = process.communicate()
+    assert process.returncode == 0, output
+
+
+def prepare(project: Project, url: str, **settings: str) -> subprocess.Popen[str]:
     """Start to prepare a database."""
     command = [environment(MAIN) / "bin" / "python", "-m", "app.database", "prepare"]
-    variables = clean_environment() | {"DATABASE_URL": url}
+    variables = clean_environment() | {"DATABASE_URL": url} | settings
     return subprocess.Popen(command, cwd=project.path, env=variables, stderr=subprocess.PIPE, text=True)
 
 

@@ -148,6 +148,10 @@ async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
         if not create or diagnose(error) is not errors.MISSING:
             raise
     else:
+{% if not has_server %}
+        if create:  # somebody else may have made the file
+            await create_database(engine.url)
+{% endif %}
         return "the database is there"
     await create_database(engine.url)
     await try_connection(engine)
@@ -208,8 +212,6 @@ async def prepare_database(engine: AsyncEngine) -> str:
     """Create or upgrade the tables. Return what was done."""
 {% if has_server %}
     engine = build_schema_engine(engine.url)
-{% else %}
-    await create_database(engine.url)  # somebody else may have made the file
 {% endif %}
     async with engine.connect() as connection:  # the lock ends with it
         return {{ run_sync("prepare_schema") }}
