@@ -58,6 +58,8 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/schemas/types\.py", r"scaleb.*\(1 [+-] 1\)", EQUIVALENT),
     (r"app/settings\.py", r"env_file_encoding|hide_input_in_errors", EQUIVALENT),
     (r"app/.*", r"use_attribute_docstrings", WORDS),
+    (r"app/api/routes/.*", r"'lock=True' -> ", "two must change a row at once: tests/service"),
+    (r"migrations/versions/.*", r"'unique=False,?' -> ''", EQUIVALENT),
     (r"app/database/(pool|dialect)\.py", r"REFUSALS|invalidate_pool|is_disconnect", FAULTS),
 ]
 """What need not be noticed: files, words of the line or of the change, and the reason."""

@@ -396,8 +396,9 @@ class Types:
         one.python, one.accepts, one.answers = "dict[str, Any]", "JsonObject", "dict[str, Any]"
         one.column = ["JSON(none_as_null=True)"]
         one.values = {"a": 1}, {"b": [True, None]}, {}
-        one.accepted = [{}, {"a": {"b": ["x", 1, 0.5, True, None]}}, {"a": Code('"\\x00"')}]
-        one.refused = [[], "x", 1, {"a": Code("1e301")}]
+        deep = Code("[" * 20 + "]" * 20)
+        one.accepted = [{}, {"a": {"b": ["x", 1, 0.5, True, None]}}, {"a": Code('"\\x00"')}, {"a": deep}]
+        one.refused = [[], "x", 1, {"a": Code("1e301")}, {"a": Code(f"[{deep}]")}]
 
     def references(self, one: Column, arguments: list[str]) -> None:
         """Take a row of another table."""
