@@ -2,6 +2,7 @@
 {% call engine() %}
 """What all resources promise: the tests of each say of which values."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class Resource:
 
     async def check_life(self) -> None:
         """One is created, read, changed field by field, deleted, and is gone."""
+        await self.check_documentation()
         created = await self.client.post(self.path, json=self.one)
         row = created.json()
         assert created.status_code == 201
@@ -41,6 +43,16 @@ class Resource:
             json = self.one if method == "PATCH" else None
             response = await self.client.request(method, url, json=json)
             assert response.status_code == 404
+
+    async def check_documentation(self) -> None:
+        """Its routes are a group, and say what others, or a database, may do to it."""
+        paths = (await self.client.get("/openapi.json")).json()["paths"]
+        own = re.compile(re.escape(self.path) + r"(/\{\w+\})?")
+        for path in filter(own.fullmatch, paths):
+            for method, operation in paths[path].items():
+                told = {"422", "503"} | ({"409"} if method != "get" else set())
+                assert told <= operation["responses"].keys(), (method, path)
+                assert operation["tags"], (method, path)
 
     async def check_accepted(self, field: str, values: Sequence[Any]) -> None:
         """Values of a field are stored and answered, in a change, too."""
