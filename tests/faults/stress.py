@@ -37,6 +37,13 @@ from app.models.user import User
     return 1
 
 
+@app.get("/stress/again")
+{async_}def again(session: DatabaseSession) -> None:
+    {await_}session.execute(text("SELECT * FROM products"))
+    {sleep}(2)
+    {await_}session.execute(text("SELECT * FROM users"))
+
+
 @app.put("/stress/write", status_code=201)
 @app.post("/stress/write", status_code=201)
 {async_}def write(session: DatabaseSession, name: str, seconds: float = 1) -> None:

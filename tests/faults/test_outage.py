@@ -213,3 +213,20 @@ def test_changed_table(stressed: Project, database_url: str, variant: Variant) -
         assert set(statuses) <= {200, 503}
         assert statuses.count(503) <= 2
         assert "Exception in ASGI application" not in log.read_text()
+
+
+@only(database=("mysql",))
+def test_changed_under_snapshot(stressed: Project, database_url: str, variant: Variant) -> None:
+    """A migration changes a table after a transaction has begun, which cannot read it any more: 503, once."""
+    with (
+        serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, log),
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        client.post("/api/v1/users", json={"email": "ada@example.com", "name": "Ada"})
+        reading = pool.submit(client.get, "/stress/again")
+        wait_for(lambda: client.get("/stress/pool").json() == 1, 10)
+        time.sleep(0.2)
+        sql(database_url, "ALTER TABLE users ADD COLUMN number INTEGER NOT NULL DEFAULT 1, ALGORITHM = COPY")
+        assert reading.result().status_code == 503, log.read_text()
+        assert client.get("/stress/again").status_code == 200
+        assert "Exception in ASGI application" not in log.read_text()

@@ -12,7 +12,7 @@ from app.database import dialect
 from app.database.errors import cause_of
 from app.web.problems import on_database_error
 
-CONFLICTS = {{ '{"40001", "40P01"}' if pg else "{1020, 1213}" }}
+CONFLICTS = {{ '{"40001", "40P01"}' if pg else "{1020, 1213, 1412, 3101}" }}
 """The server's codes for {{ "serialization failures and deadlocks" if pg else "deadlocks, and rows that have changed since they were read" }}."""
 
 MOST = 20
