@@ -109,7 +109,7 @@ DIALECT, DIAGNOSIS = "app/database/dialect.py", "app/database/diagnosis.py"
 STARTUP, SCHEMA = "app/database/startup.py", "app/database/schema.py"
 POOL, SESSION = "app/database/pool.py", "app/database/session.py"
 PROBLEMS = "app/web/problems.py"
-MODEL, RULES, TRACKING = "app/models/base.py", "app/models/rules.py", "app/database/tracking.py"
+MODEL, RULES, TRACKING = "app/models/base.py", "app/models/rules.py", "app/models/tracking.py"
 
 CUTS = [
     Cut(1, "postgresql-async-alembic", "/test_killed_before_commit", DEPENDENCY, 'scope="function"', 'scope="request"'),

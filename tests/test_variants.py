@@ -28,7 +28,7 @@ COMMON = """
     app/database/url.py app/database/schema.py app/database/session.py app/database/slow_queries.py
     app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py app/extensions/__init__.py
     app/web/lifespan.py app/web/service.py app/limits.py app/logs.py app/main.py app/models/__init__.py
-    app/models/base.py app/models/product.py app/models/rules.py app/database/tracking.py app/models/user.py
+    app/models/base.py app/models/product.py app/models/rules.py app/models/tracking.py app/models/user.py
     app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
     app/settings.py tests/__init__.py tests/client.py tests/resource.py tests/conftest.py tests/guarantees/__init__.py
     tests/guarantees/conftest.py tests/guarantees/own.py tests/guarantees/test_concurrency.py

@@ -17,7 +17,7 @@ from app.database.one_task import OneTaskSession
 {% endif %}
 from app.database.pool import ONLY_READS
 {% if not is_async %}
-from app.database.tracking import TrackingSession
+from app.models.tracking import TrackingSession
 {% endif %}
 
 

@@ -9,7 +9,10 @@ from pkgutil import iter_modules
 
 from sqlalchemy.orm import configure_mappers
 
+from app.models.rules import refuse_faulty_models
+
 for module in iter_modules(__path__):
     import_module(f"{__name__}.{module.name}")
 
 configure_mappers()
+refuse_faulty_models()  # a model may have configured those before it by itself

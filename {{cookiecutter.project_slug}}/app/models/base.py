@@ -24,6 +24,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.models.tracking import track_changes
+
 
 class Timestamp(TypeDecorator[datetime]):
 {% if cookiecutter.database == "postgresql" %}
@@ -106,6 +108,9 @@ class Base(DeclarativeBase):
             values_callable=lambda enum: [*map(str, enum)],
         ),
     }
+
+
+event.listen(Mapper, "mapper_configured", track_changes)
 
 
 @event.listens_for(Mapper, "mapper_configured")

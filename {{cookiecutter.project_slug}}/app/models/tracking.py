@@ -1,21 +1,34 @@
 """Changes in place: the value of a column may be a dict, a list or a set.
 
 SQLAlchemy stores what is assigned, and does not see `row.meta["a"] = 2`: a client
-would be answered what is not stored. So a session remembers what such columns held,
-and compares when it flushes and when it commits.
+would be answered what is not stored. So a row remembers what such columns held, and
+its session compares when it flushes and when it commits.
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ClauseElement, TypeDecorator, event
-from sqlalchemy.orm import Mapper, Session, object_mapper, object_session
+from sqlalchemy import ClauseElement, TypeDecorator, event, inspect
+from sqlalchemy.orm import (
+    Mapper,
+    Session,
+    SessionTransaction,
+    object_mapper,
+    object_session,
+)
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.types import TypeEngine
 
 SEEN = "what columns held"
-"""Where a session keeps it: rows, each with its values as bytes."""
+"""Where a row keeps it, and a session the rows that have it."""
+
+FIXED = {bool, bytes, date, datetime, Decimal, float, int, str, time, timedelta, UUID}
+"""Kinds of values that nobody can change."""
 
 UNCHANGED = TypeDecorator.process_bind_param
 """What a type has that gives the database the value itself."""
@@ -24,7 +37,9 @@ UNCHANGED = TypeDecorator.process_bind_param
 def may_change(kind: TypeEngine[Any]) -> bool:
     """Tell whether values of a column's type can be changed in place."""
     # `object` is what those say that leave it open: JSON, pickles, types of a team.
-    return kind.python_type in {list, object} or kind.__visit_name__ == "SET"
+    python = kind.python_type
+    is_fixed = python in FIXED or issubclass(python, Enum)
+    return not is_fixed or kind.__visit_name__ == "SET"
 
 
 def as_bytes(value: Any) -> bytes:
@@ -32,7 +47,10 @@ def as_bytes(value: Any) -> bytes:
     for kind in (dict, list, set):
         if isinstance(value, kind):  # a MutableDict, say, which was a dict when read
             value = kind(value)
-    return pickle.dumps(value)
+    try:
+        return pickle.dumps(value)
+    except (AttributeError, TypeError, pickle.PicklingError):
+        return b""  # a MappingProxyType, say, which is there to forbid changes
 
 
 def look_at(row: object, name: str, session: Session) -> list[bytes]:
@@ -53,7 +71,6 @@ def look_at(row: object, name: str, session: Session) -> list[bytes]:
     return [as_bytes(value), as_bytes(own(kind, value, dialect))]
 
 
-@event.listens_for(Mapper, "mapper_configured")
 def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
     """Remember what the rows of a model hold, when they are read and written."""
     columns = [one for one in mapper.column_attrs if may_change(one.columns[0].type)]
@@ -63,7 +80,8 @@ def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
         session = object_session(row)
         if session is not None:
             held = {name: look_at(row, name, session) for name in names}
-            session.info.setdefault(SEEN, {})[id(row)] = row, held
+            inspect(row).info[SEEN] = held
+            keep(session, row)
 
     def on_write(_: object, __: object, row: object) -> None:
         on_read(row)
@@ -73,6 +91,16 @@ def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
             event.listen(model, occasion, on_read)
         for occasion in ("after_insert", "after_update"):
             event.listen(model, occasion, on_write)
+
+
+def find_changes(session: Session) -> Iterator[tuple[object, str]]:
+    """Yield rows, and of each what differs from when it was read or written."""
+    for row in tuple(session.info.get(SEEN, {}).values()):
+        for name, value in inspect(row).info[SEEN].items():
+            seen = look_at(row, name, session)
+            pairs = zip(seen, value, strict=False)
+            if seen and all(now != then for now, then in pairs):
+                yield row, name
 
 
 class TrackingSession(Session):
@@ -87,13 +115,33 @@ class TrackingSession(Session):
         note_changes(self)
         super().flush(objects)
 
+    def expunge(self, instance: object) -> None:
+        super().expunge(instance)
+        self.info.get(SEEN, {}).pop(id(instance), None)
+
+    def expunge_all(self) -> None:
+        super().expunge_all()
+        self.info.pop(SEEN, None)
+
+
+@event.listens_for(TrackingSession, "after_attach")
+def keep(session: Session, row: object) -> None:
+    """Hold a row, which nobody else may, as long as it might change."""
+    if SEEN in inspect(row).info:
+        session.info.setdefault(SEEN, {})[id(row)] = row
+
 
 @event.listens_for(TrackingSession, "before_commit")
 def note_changes(session: Session) -> None:
-    """Compare what rows hold with what they held when they were read or written."""
-    for row, held in session.info.get(SEEN, {}).values():
-        for name, value in held.items():
-            seen = look_at(row, name, session)
-            pairs = zip(seen, value, strict=False)
-            if seen and all(now != then for now, then in pairs):
-                flag_modified(row, name)
+    """Let changes in place be stored."""
+    for row, name in find_changes(session):
+        flag_modified(row, name)
+
+
+@event.listens_for(TrackingSession, "after_soft_rollback")
+def undo_changes(session: Session, transaction: SessionTransaction) -> None:
+    """Forget, with a savepoint, what has changed since: its begin stores the rest."""
+    if transaction.nested:
+        for row, name in find_changes(session):
+            if row in session:
+                session.expire(row, [name])
