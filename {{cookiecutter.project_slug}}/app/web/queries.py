@@ -138,6 +138,8 @@ async def get_or_404(
         HTTPException: 404, there is no such row.
     """
     query = one(model, lock=lock)
+    if lock and session.dirty:
+        await session.flush()  # what is read anew would take the place of changes
     if options:
         query = query.options(*options)
     result = await session.scalars(query, {"key": key})

@@ -108,6 +108,9 @@ async def test_times(shelf_id: int) -> None:
         await session.execute(change, execution_options={"synchronize_session": False})
         await get_or_404(session, OwnShelf, shelf_id, lock=True)
         assert shelf.name == "c"  # what is locked is read anew
+        shelf.name = "d"
+        await get_or_404(session, OwnShelf, shelf_id, lock=True)
+        assert shelf.name == "d"
     async with open_read_session() as session:
         again = await get_or_404(session, OwnShelf, shelf_id)
         assert again.created_at == made - timedelta(days=1)
