@@ -81,6 +81,7 @@ LOOPS = """
 import asyncio
 
 from sqlalchemy import text
+from sqlalchemy.exc import InvalidRequestError
 
 from app.dependencies.database import open_read_session, open_session
 
@@ -95,8 +96,18 @@ async def main() -> None:
     await asyncio.gather(*[ask() for _ in range(40)])
 
 
+async def two() -> None:
+    await ask()
+    try:
+        await asyncio.to_thread(asyncio.run, ask())
+    except InvalidRequestError as error:
+        print(error)
+    await main()
+
+
 for _ in range(3):
     asyncio.run(main())
+asyncio.run(two())
 print("three loops")
 """
 
@@ -153,7 +164,9 @@ def test_background_tasks_leave_threads(stressed: Project, database_url: str) ->
 
 @only(database=("postgresql", "mysql"), engine=("async",), migrations=("alembic",))
 def test_two_loops(project: Project, database_url: str) -> None:
-    """`asyncio.run` once more in one process: its sessions do not get the connections of the first loop."""
+    """`asyncio.run` once more in one process gets no connections of the first loop; at the same time, it is refused."""
     project.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
     variables = {"DATABASE_URL": database_url, **POOL}
-    assert "three loops" in project.run("python", "-c", LOOPS, **variables)
+    output = project.run("python", "-c", LOOPS, **variables)
+    assert "another event loop has the pool" in output
+    assert "three loops" in output

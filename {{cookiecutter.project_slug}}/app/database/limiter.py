@@ -5,13 +5,8 @@
 import asyncio
 from collections.abc import AsyncIterator{{ ", Iterator" if not is_async }}
 from contextlib import asynccontextmanager{{ ", contextmanager, suppress" if not is_async }}
-{% if not is_async %}
 from contextvars import ContextVar
-{% endif %}
 from functools import lru_cache
-{% if is_async %}
-from typing import Any
-{% endif %}
 from weakref import WeakKeyDictionary
 
 {% if not is_async %}
@@ -46,7 +41,10 @@ class Limiter:
         loop = asyncio.get_running_loop()
         if loop not in self.semaphores:
 {% if is_bound %}
-            if self.semaphores:  # connections belong to a loop: leave them to the other
+            if any(other.is_running() for other in self.semaphores):
+                what = "run it there, with asyncio.run_coroutine_threadsafe()"
+                raise InvalidRequestError(f"another event loop has the pool: {what}")
+            if self.semaphores:  # connections belong to a loop, which is over
                 get_engine().sync_engine.dispose(close=False)
                 get_read_engine().sync_engine.dispose(close=False)
 {% endif %}
@@ -83,27 +81,20 @@ def get_limiter() -> Limiter:
     return Limiter(get_capacity())
 
 
-{% if is_async %}
-OF_TASKS: WeakKeyDictionary[asyncio.Task[Any], set[str]] = WeakKeyDictionary()
+OPEN: ContextVar[set[str] | None] = ContextVar("open", default=None)
 
 
 def get_open_kinds() -> set[str]:
-    """Return which kinds of sessions this task has open."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  (tells the type checker)
-    return OF_TASKS.setdefault(task, set())
-{% else %}
-OPEN: ContextVar[set[str]] = ContextVar("open")
+    """Return which kinds of sessions are open here, or in what has started this.
 
-
-def get_open_kinds() -> set[str]:
-    """Return which kinds of sessions are open for a request, in any thread of it."""
-    kinds = OPEN.get(None)
-    if kinds is None:
+    A task that opened another one would wait for a place, or a lock, while it is
+    waited for by who holds that.
+    """
+    kinds = OPEN.get()
+    if not kinds:
         kinds = set()
         OPEN.set(kinds)
     return kinds
-{% endif %}
 
 
 def refuse_second(kinds: set[str], kind: str) -> None:
@@ -113,7 +104,7 @@ def refuse_second(kinds: set[str], kind: str) -> None:
         InvalidRequestError: There is one of this kind.
     """
     if kind in kinds:
-        what = "pass it on, instead of opening another one"
+        what = "pass it on; tasks and threads open theirs where none is open"
         raise InvalidRequestError(f"there is a session to {kind} already: {what}")
 
 

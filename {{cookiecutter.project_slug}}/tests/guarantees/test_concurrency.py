@@ -102,6 +102,24 @@ async def test_one_session_in_two_tasks() -> None:
         results = await asyncio.gather(*statements, return_exceptions=True)
     [error] = [result for result in results if result != 1]
     assert isinstance(error, InvalidRequestError)
-    assert "give each task a session of its own" in str(error)
+    assert "tasks open theirs" in str(error)
+
+
+@pytest.mark.usefixtures("started_client")
+async def test_one_session_in_each_task() -> None:
+    """A task opens one of its own, but not while what has started it holds one."""
+    over = asyncio.Event()
+
+    async def work(*, wait: bool) -> int:
+        await over.wait() if wait else None
+        async with open_session() as session:
+            return await ask(session)
+
+    async with open_session():
+        later = [asyncio.create_task(work(wait=True)) for _ in range(3)]
+        with pytest.raises(InvalidRequestError, match="tasks and threads open theirs"):
+            await asyncio.create_task(work(wait=False))
+    over.set()
+    assert await asyncio.gather(*later) == [1, 1, 1]
 {% endif %}
 {% endcall %}
