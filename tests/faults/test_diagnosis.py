@@ -25,7 +25,7 @@ CAST = {
 }
 READ = "import sqlalchemy as sa; raise KeyError(op.get_bind().scalar(sa.text('SELECT name FROM users')))"
 LEFT = {
-    "mysql": "MySQL has kept what it did before that line",
+    "mysql": "up to the last change of a table, MySQL has kept all",
     "postgresql": "nothing of it was changed",
     "sqlite": "nothing was changed",
 }
