@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,9 +31,13 @@ ADDITIONS = TEMPLATE / "additions"
 FORMAT = [["check", "--fix-only", "--select", "F401"], ["check", "--fix-only", "--select", "I"], ["format"]]
 """Imports that a template lists for all cases; their order; and lines as long as the service has them."""
 
+SHARED = ("__init__.py", "json_object.py")
+"""Files of several resources: one that is there serves, whatever a team has made of it."""
+
+FIRST_PARTY = 'lint.isort.known-first-party = ["app", "tests"]'
 HAS_TOOLS = "import sys, importlib.util as all; sys.exit(not all.find_spec('ruff') or not all.find_spec('fastapi'))"
-CHANGED = re.compile(r'op\.(?:batch_alter_table|\w+_table|\w+_column)\(\s*"(\w+)"')
-"""The table that an operation of a migration is about."""
+REFUSED = 2
+"""The status of `migrate.py` where it is the service that has to change first."""
 
 
 class CannotAddError(Exception):
@@ -59,7 +64,7 @@ class Service:
             pyproject = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
             record = pyproject["tool"]["template"]
             return cls(folder, record["answers"], record["version"])
-        except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError):
+        except (OSError, KeyError, TypeError, ValueError):
             raise CannotAddError(
                 f"in: {folder} has no service of this template: its pyproject.toml says [tool.template]"
             ) from None
@@ -112,8 +117,11 @@ class Service:
 
 
 def last_line(text: str) -> str:
-    """Return the last line of what a program says."""
-    return (text.strip().splitlines() or ["it does not say why"])[-1]
+    """Return the last line of what a program says, and where that came from."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith(("(Background on", "[SQL"))]
+    places = re.findall(r'(?m)^ *File "([^"]+)", line (\d+)', text)
+    place = f"{places[-1][0]}, line {places[-1][1]}: " if places else ""
+    return place + (lines or ["it does not say why"])[-1]
 
 
 def kinds() -> list[str]:
@@ -166,10 +174,16 @@ def render(kind: str, context: Mapping[str, Any], service: Service, folder: Path
             paths.append(path)
     for command in FORMAT:
         config = ["--quiet", "--no-cache", "--config", service.folder / "pyproject.toml"]
-        config += [] if command == ["format"] else ["--config", 'lint.isort.known-first-party = ["app", "tests"]']
+        config += [] if command == ["format"] else ["--config", FIRST_PARTY]
         result = service.run("-m", "ruff", *command, *config, *(folder / path for path in paths))
         if result.returncode:
             raise CannotAddError(f"ruff cannot format what was rendered: {last_line(result.stderr + result.stdout)}")
+    shutil.copy(service.folder / "pyproject.toml", folder)
+    check = ["check", "--quiet", "--no-cache", "--output-format=concise", *paths]
+    result = service.run("-m", "ruff", *check, "--config", FIRST_PARTY, folder=folder)
+    if result.returncode:
+        lines = (result.stdout or result.stderr).strip().splitlines()
+        raise CannotAddError(*(f"what would be written is not lint-clean: {line}" for line in lines[:3]))
     return paths
 
 
@@ -182,43 +196,61 @@ def in_the_way(paths: list[str], aside: Path, service: Service) -> list[str]:
         if module.exists():
             name = module.relative_to(service.folder).as_posix()
             lines.append(f"{name}: {path} would hide it: make it {path.rpartition('/')[0]}/__init__.py first")
-        elif there.exists() and there.name != "__init__.py" and there.read_bytes() != (aside / path).read_bytes():
+        elif there.is_symlink() and not there.exists():
+            lines.append(f"{path}: it is a link to nothing: take it away")
+        elif there.exists() and there.name not in SHARED and there.read_bytes() != (aside / path).read_bytes():
             lines.append(f"{path}: it is there already, and stays as it is: take another name, or move it away")
     return lines
+
+
+@contextmanager
+def copied(paths: list[str], aside: Path, service: Service) -> Iterator[Path]:
+    """Copy what a service is imported from, with the new files."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+        for folder in ("app", "migrations", "tests"):
+            if (service.folder / folder).exists():
+                shutil.copytree(service.folder / folder, copy / folder, ignore=ignored, symlinks=True)
+        for file in ("pyproject.toml", ".env"):
+            if (service.folder / file).exists():
+                shutil.copy(service.folder / file, copy / file)
+        for path in paths:
+            if path.startswith("app/") and not (copy / path).exists():
+                (copy / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(aside / path, copy / path)
+        yield copy
+
+
+def try_import(paths: list[str], aside: Path, service: Service) -> None:
+    """Import the service with the new files.
+
+    Raises:
+        CannotAddError: It cannot be imported.
+
+    """
+    with copied(paths, aside, service) as copy:
+        result = service.run("-B", "-c", "import app.main", folder=copy, PYTHONPATH=str(copy))
+        if result.returncode:
+            fault = last_line(result.stderr).replace(f"{copy}{os.sep}", "")
+            raise CannotAddError(f"the service could not be imported with it: {fault}")
 
 
 def migrate(paths: list[str], aside: Path, service: Service, message: str) -> tuple[list[str], list[str]]:
     """Write a migration for new models, in a copy of the service; return its path, or what is to be done by hand."""
     by_hand = [f'.venv/bin/alembic revision --autogenerate -m "{message}"', ".venv/bin/alembic upgrade head"]
-    with tempfile.TemporaryDirectory() as name:
-        copy = Path(name)
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-        for folder in ("app", "migrations", "tests"):
-            shutil.copytree(service.folder / folder, copy / folder, ignore=ignored)
-        for file in ("pyproject.toml", ".env"):
-            if (service.folder / file).exists():
-                shutil.copy(service.folder / file, copy / file)
+    with copied([], aside, service) as copy:
         before = set((copy / "migrations" / "versions").glob("*.py"))
         news = [str(aside / path) + "=" + path for path in paths if path.startswith("app/")]
-        result = service.run(
-            "-B",
-            ADDITIONS / "migrate.py",
-            message,
-            *news,
-            folder=copy,
-            PYTHONPATH=f"{copy}{os.pathsep}{service.folder}",
-        )
+        path = f"{copy}{os.pathsep}{service.folder}"
+        result = service.run("-B", ADDITIONS / "migrate.py", message, *news, folder=copy, PYTHONPATH=path)
         made = sorted(set((copy / "migrations" / "versions").glob("*.py")) - before)
+        if result.returncode == REFUSED:
+            raise CannotAddError(f"in: {last_line(result.stderr)}")
         if result.returncode or len(made) != 1:
             print(f"No migration was made: {last_line(result.stderr)}", file=sys.stderr)
             return [], by_hand
         path = made[0].relative_to(copy).as_posix()
-        models = "".join((aside / one).read_text(encoding="utf-8") for one in paths if one.startswith("app/models/"))
-        upgrade = made[0].read_text(encoding="utf-8").partition("def downgrade")[0]
-        others = {*CHANGED.findall(upgrade)} - {*re.findall(r'__tablename__ = "(\w+)"', models)}
-        if others:
-            which = ", ".join(sorted(others))
-            raise CannotAddError(f"in: models and migrations differ already, in {which}: write that migration first")
         (aside / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(made[0], aside / path)
         return [path], []
@@ -234,8 +266,8 @@ def copy_all(paths: list[str], aside: Path, service: Service) -> list[str]:
             for folder in reversed([one for one in target.parents if not one.exists()]):
                 folder.mkdir()
                 done.append(folder)
-            done.append(target)
             with target.open("xb") as file:
+                done.append(target)
                 file.write((aside / path).read_bytes())
     except BaseException:
         for path in reversed(done):
@@ -274,7 +306,11 @@ def add(kind: str, answers: dict[str, str]) -> None:
         if lines := in_the_way(paths, aside, service):
             raise CannotAddError(*lines)
         by_hand: list[str] = []
-        if service.answers["migrations"] == "alembic" and any(path.startswith("app/models/") for path in paths):
+        new = [path for path in paths if not (service.folder / path).exists()]
+        if not new:
+            raise CannotAddError(f"{kind}: it is there already")
+        try_import(paths, aside, service)
+        if service.answers["migrations"] == "alembic" and any(path.startswith("app/models/") for path in new):
             migrations, by_hand = migrate(paths, aside, service, context["message"])
             paths += migrations
         written = copy_all(paths, aside, service)
@@ -284,6 +320,8 @@ def add(kind: str, answers: dict[str, str]) -> None:
 
 def main() -> int:
     """Return the exit status: 0, or 1 with a line for each thing that is wrong."""
+    if len(sys.argv) == 1:
+        sys.argv.append("nothing")
     try:
         add(sys.argv[1], dict(argument.partition("=")[::2] for argument in sys.argv[2:]))
     except CannotAddError as fault:

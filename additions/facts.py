@@ -10,7 +10,7 @@ sys.path.insert(0, "")
 
 from app.api.routes import find_routers
 from app.models.base import Base
-from sqlalchemy import BigInteger, Integer, Uuid
+from sqlalchemy import BigInteger, Integer, UniqueConstraint, Uuid
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 TEXTS = ["x", "a@example.com", "1", "1.00", "2026-01-31", "2026-01-31T12:00:00Z", "xxxxxxxxxx"]
@@ -76,6 +76,30 @@ def key_type(column):
     return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "")
 
 
+def varied(column, value, schema):
+    """Return the code for a value that is another one each time."""
+    if isinstance(value, bool) or "enum" in schema or not isinstance(value, int | str):
+        return None
+    if schema.get("format") == "uuid":
+        return 'f"00000000-0000-4000-8000-{next(NUMBERS):012}"'
+    if isinstance(value, int):
+        return f"{value} + next(NUMBERS)" if value else "next(NUMBERS)"
+    if "format" in schema and schema["format"] != "email":
+        return None
+    if schema.get("maxLength", 9) > len(value) + 2 and re.search(schema.get("pattern", ""), f"1{value}"):
+        return f'f"{{next(NUMBERS)}}{value}"'
+    return None
+
+
+def unique_columns(table):
+    """Return the names of the columns of which no two rows have the same value."""
+    names = {column.name for column in table.columns if column.unique}
+    for one in (*table.constraints, *table.indexes):
+        if isinstance(one, UniqueConstraint) or getattr(one, "unique", False):
+            names |= {column.name for column in one.columns}
+    return names
+
+
 def ways_in():
     """Yield the path and the body of each POST, the model that it returns, and whether there is a DELETE, too."""
     for router in find_routers():
@@ -106,6 +130,14 @@ def tables():
         for name in sent:
             for key in table.columns[name].foreign_keys if name in table.columns else ():
                 parents[name] = key.column.table.name
+        unique = {}
+        for name in sorted(unique_columns(table) & sent.keys() - parents.keys()):
+            properties = schema["properties"][name]
+            forms = [properties, *properties.get("anyOf", ())]
+            code = [varied(table.columns[name], sent[name], one) for one in forms if "anyOf" not in one]
+            unique |= {name: next((one for one in code if one), None)}
+        if None in unique.values():
+            unique = None
         module = model.__module__.rpartition(".")[2]
         schemas = f"app.schemas.{module}"
         with contextlib.suppress(ImportError):
@@ -119,6 +151,7 @@ def tables():
             "path": path,
             "body": sent,
             "parents": parents,
+            "unique": unique,
             "deletes": deletes,
             "schemas": schemas,
             "read": hasattr(sys.modules.get(schemas), f"{model.__name__}Read"),

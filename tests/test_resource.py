@@ -121,7 +121,25 @@ MISTAKES = {
     "a default": (["name=order", "fields=a:integer(1..5)=9"], "=9 does not fit: it is a number from 1 to 5"),
     "a default of text": (["name=order", "fields=a:text=x"], "a default is for"),
     "an index of JSON": (["name=order", "fields=a:json:index"], "leave :index out"),
-    "parentheses": (["name=order", "fields=a:string(20"], "this is no field"),
+    "parentheses": (["name=order", "fields=a:string(20 b:text"], "a ( is not closed"),
+    "parentheses in a default": (["name=order", "fields=a:string=:( b:text"], "a ( is not closed"),
+    "a name in the code": (["name=page", "fields=a:text"], "'page' is a name that the code uses itself"),
+    "a module": (["name=tracking", "fields=a:text"], "is a module that there is already"),
+    "a word in the code": (
+        ["name=order", "fields=limits:integer b:email"],
+        "'limits' is a name that every resource has",
+    ),
+    "a constant of Python": (["name=order", "fields=none:string"], "'none' is a word of Python"),
+    "a type's name": (["name=order", "fields=date:date other:date"], "date: another field is of this type"),
+    "a class": (["name=order", "fields=search:enum(a,b) n:integer:index"], "OrderSearch is a name that the code"),
+    "a row and its key": (["name=order", "fields=owner:string owner:references(users):nested"], "a field of this name already"),
+    "itself": (["name=node", "fields=node:references?"], "a reference to the resource itself"),
+    "two ends": (["name=order", "fields=user:references(cascade,null)?"], "write references(table)"),
+    "decimals": (["name=order", "fields=a:decimal(10,7)"], "6 of them decimals"),
+    "a dash": (
+        ["name=order", "fields=a:text", "description=An order \N{EN DASH} one"],
+        "is not lint-clean: app/models/",
+    ),
     "a long constraint": (
         ["name=purchase_order_line_of_a_customer", f"fields={'x' * 30}:string:index"],
         "is too long for the name of a constraint",
@@ -145,6 +163,31 @@ def test_mistakes(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(add.CannotAddError) as caught:
             add.add("resource", {"in": ".", **dict(answer.split("=", 1) for answer in answers)})
         assert words in str(caught.value)
+    assert contents(own) == before
+
+
+@only(database=("sqlite", "postgresql"), engine=("async",), migrations=("alembic",))
+def test_service_that_differs(own: Project) -> None:
+    """A migration of a resource is about nothing else: what is missing before is to be written first."""
+    product = own.path / "app" / "models" / "product.py"
+    text = product.read_text(encoding="utf-8")
+    versions = own.path / "migrations" / "versions"
+    before = contents(own)
+
+    def refused() -> str:
+        command = ("python", "-B", str(ROOT / "add.py"), "resource", "name=order", "fields=a:integer")
+        return own.run(*command, status=1, **server_of(own.variant))
+
+    product.write_text(text.replace('"name", "id")', '"name", "id"), Index(None, "price")'))
+    assert "models and migrations differ already" in refused()
+    product.write_text(text + "1 / 0\n")
+    assert re.search(r"app/models/product\.py, line \d+: ZeroDivisionError", refused())
+    product.write_text(text)
+    for name in ("aa", "bb"):
+        (versions / f"{name}.py").write_text(f'revision, down_revision = "{name}", "0001"\n')
+    assert "several heads, aa, bb - join them" in refused()
+    for name in ("aa", "bb"):
+        (versions / f"{name}.py").unlink()
     assert contents(own) == before
 
 

@@ -9,8 +9,10 @@ import builtins
 import difflib
 import keyword
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 ANSWERS = {
@@ -34,6 +36,13 @@ OF_THE_CODE = {
     "Input", "JsonObject", "Moment", "Output", "PageParameters", "StrictBool", "Text", "UUID", "Whole",
 }  # fmt: skip
 """Names in a module of schemas, beside which a field's own type would stand."""
+OF_MODULES = {
+    "APIRouter", "BigInteger", "CheckConstraint", "DatabaseReadSession", "DatabaseSession", "Entity", "ForeignKey",
+    "Index", "JSON", "Mapped", "Numeric", "Page", "Query", "Request", "Response", "String", "StrEnum",
+}  # fmt: skip
+"""Names in the other modules."""
+IN_CLASSES = {"self", "limits", "relationship", "mapped_column", "may_be_absent", "true", "false"}
+"""Names that a class uses in its body, and what SQLAlchemy passes to it."""
 OF_ROUTES = {"body", "find", "limits", "problems", "request", "response", "router", "search", "session", "status"}
 OF_TESTS = {"body", "change", "changed", "client", "created", "deleted", "field", "keys", "response", "url", "value"}
 IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women", "foot": "feet", "mouse": "mice"}
@@ -79,7 +88,7 @@ def word_fault(word: str, kind: str, taken: set[str]) -> str | None:
         return f"{word!r} is no name: take small letters, digits and single underscores, a letter first"
     if len(word) > LONGEST:
         return f"{word!r} has {len(word)} letters: take at most {LONGEST}"
-    if keyword.iskeyword(word):
+    if keyword.iskeyword(word) or keyword.iskeyword(word.capitalize()):
         return f"{word!r} is a word of Python: take another name"
     if word in taken:
         return f"{word!r} is a name that {kind} has already: take another one"
@@ -209,9 +218,10 @@ def number_of(text: str) -> int:
 class Types:
     """What each type makes of a field."""
 
-    def __init__(self, resource: str, service: Any) -> None:
+    def __init__(self, resource: str, plural: str, service: Any) -> None:
         """Remember for which resource, of which service."""
         self.resource = resource
+        self.plural = plural
         self.service = service
 
     def text_values(self, one: Column, least: int, most: int) -> None:
@@ -318,9 +328,10 @@ class Types:
         if len(sizes) != 2:
             raise FieldError("write decimal(10,2), and decimal(10,2,0..) for those from 0 on")
         digits, decimals = map(number_of, sizes)
-        if not decimals < digits <= 15:
+        if not decimals < digits <= 15 or decimals > 6:
             raise FieldError(
-                f"({digits},{decimals}): at most 15 digits, which SQLite keeps, and fewer of them decimals"
+                f"({digits},{decimals}): at most 15 digits, which SQLite keeps, and 6 of them decimals, which JSON"
+                " writes out; fewer than digits"
             )
         one.python, one.answers = "Decimal", "Decimal"
         one.bounds = digits, decimals
@@ -333,7 +344,7 @@ class Types:
         one.accepted = [*([f"-{most}"] if signed else []), zero, unit, most]
         beyond = f"1{'0' * (digits - decimals)}.{'0' * decimals}"
         one.refused = [f"-{beyond if signed else unit}", f"0.{'0' * decimals}1", beyond, "1e3", "", True]
-        one.forms = [(1.5, f"{1.5:.{decimals}f}"), ("1", f"{1:.{decimals}f}"), (-0.0, zero)]
+        one.forms = [("1", f"{1:.{decimals}f}"), (1.5, f"{1.5:.{decimals}f}"), (-0.0, zero)]
 
     def boolean(self, one: Column, arguments: list[str]) -> None:
         """Take yes or no."""
@@ -402,12 +413,15 @@ class Types:
 
     def references(self, one: Column, arguments: list[str]) -> None:
         """Take a row of another table."""
-        cascade = next((word for word in arguments if word in CASCADES), "restrict")
+        cascades = [word for word in arguments if word in CASCADES]
+        cascade = cascades[0] if cascades else "restrict"
         tables = [word for word in arguments if word not in CASCADES]
-        if len(tables) > 1 or len(arguments) > 2:
+        if len(tables) > 1 or len(cascades) > 1:
             raise FieldError(f"write references(table), or references(table,{'|'.join(CASCADES)})")
         table = tables[0] if tables else pluralize(one.name)
         parents = self.service.tables
+        if table == self.plural:
+            raise FieldError("a reference to the resource itself: add it without, and then this column by hand")
         if table not in parents:
             close = difflib.get_close_matches(table, parents, n=1)
             hint = f"did you mean references({close[0]})?" if close else f"there are {', '.join(sorted(parents))}"
@@ -470,6 +484,8 @@ def split(text: str) -> list[str]:
             fields += [""] if depth <= 0 and fields[-1] else []
         else:
             fields[-1] += letter
+    if depth > 0:
+        raise FieldError("a ( is not closed: close it, or write a default that has one by hand, later")
     return [one for one in fields if one]
 
 
@@ -478,7 +494,7 @@ FORM = re.compile(r"([^:()?=]*)(?::([^:()?=]*))?(?:\(([^()]*)\))?(\?)?((?::[^:=(
 
 def field_fault(name: str, kind: str | None, reserved: set[str]) -> str | None:
     """Return why there is no such field, or None."""
-    if fault := word_fault(name, "every resource", OWN_COLUMNS | OF_PAGES | OF_MODELS):
+    if fault := word_fault(name, "every resource", OWN_COLUMNS | OF_PAGES | OF_MODELS | IN_CLASSES):
         return fault
     if name in OF_SCHEMAS or name.startswith("model_"):
         return f"{name!r} is a name that Pydantic uses itself: take another one"
@@ -524,8 +540,8 @@ def parse(text: str, types: Types) -> Column:
     getattr(types, kind)(one, arguments.split(",") if arguments else [])
     if one.alias:
         one.accepts = pascal(one.name)
-        if one.accepts in OF_THE_CODE or one.accepts == pascal(types.resource):
-            raise FieldError(f"{name!r} is a name that the code uses itself: take another one")
+        if one.accepts in OF_THE_CODE | OF_MODULES | {*dir(builtins)}:
+            one.accepts = pascal(types.resource) + one.accepts
     one.searches = one.searches or one.accepts
     one.answers = one.answers or "str"
     (one.accepted if one.optional else one.refused).insert(0, None)
@@ -575,17 +591,16 @@ def default_decimal(one: Column, text: str) -> tuple[Any, str, str]:
     """Return a default, its code, and that for the server."""
     digits, decimals = one.bounds
     sign = "" if one.check else "-?"
-    if not re.fullmatch(rf"{sign}\d{{1,{digits - decimals}}}(\.\d{{1,{decimals}}})?", text):
+    if not re.fullmatch(rf"{sign}[0-9]{{1,{digits - decimals}}}(\.[0-9]{{1,{decimals}}})?", text):
         raise FieldError(f"={text} does not fit decimal({digits},{decimals}{',0..' if one.check else ''})")
-    whole, _, rest = text.partition(".")
-    amount = f"{whole}.{rest:0<{decimals}}"
+    amount = f"{Decimal(text) + 0:.{decimals}f}"
     return amount, f'Decimal("{amount}")', f'"{amount}"'
 
 
 def default_number(one: Column, text: str) -> tuple[Any, str, str]:
     """Return a default, its code, and that for the server."""
     least, most = one.bounds
-    if not re.fullmatch(r"-?\d+", text) or not least <= int(text) <= most:
+    if not re.fullmatch(r"-?[0-9]+", text) or not least <= int(text) <= most:
         raise FieldError(f"={text} does not fit: it is a number from {least} to {most}")
     return int(text), str(int(text)), f'"{int(text)}"'
 
@@ -602,12 +617,20 @@ DEFAULTS: dict[str, Callable[[Column, str], tuple[Any, str, str]]] = {
 
 
 def makers(fields: list[Column], tables: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the tables of which the tests need a row, each after those to which it refers itself."""
+    """Return the tables of which the tests need a row, each after those to which it refers itself.
+
+    Raises:
+        FieldError: One of them cannot be made.
+
+    """
     found: dict[str, dict[str, Any]] = {}
+    needs: Counter[str] = Counter()
 
     def visit(table: str) -> None:
-        if table in found:
-            return
+        needs[table] += 1
+        if not tables[table]["path"] or tables[table]["fault"]:
+            why = tables[table]["fault"] or "no POST of the service returns its model"
+            raise FieldError(f"the tests could not make a row of {table}: {why}")
         for other in tables[table]["parents"].values():
             visit(other)
         found[table] = tables[table]
@@ -615,9 +638,12 @@ def makers(fields: list[Column], tables: dict[str, Any]) -> list[dict[str, Any]]
     for one in fields:
         if one.parent:
             visit(one.parent["table"])
-    for parent in found.values():
+    for table, parent in found.items():
         parent["one"] = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parent["model"]).lower()
         parent["a_one"] = with_article(parent["one"])
+        parent["varied"] = parent["unique"] if needs[table] > 1 else {}
+        if parent["varied"] is None:
+            raise FieldError(f"the tests could not make two rows of {table}: each needs values of its own")
     for parent in found.values():
         parent["makers"] = {name: found[table]["one"] for name, table in parent["parents"].items()}
     return list(found.values())
@@ -635,15 +661,40 @@ def name_faults(answers: dict[str, str], service: Any) -> Iterator[str]:
         fault = word_fault(word, "the code around it", taken)
         if fault is None and question == "plural" and word in service.reserved:
             fault = f"{word!r} is a word of SQL: say plural=..."
-        if fault is None and word in ("base", "types", "rules", "health", "json_object"):
+        if fault is None and word in ("base", "types", "rules", "tracking", "health", "json_object", "l"):
             fault = f"{word!r} is a module that there is already: take another name"
         if fault:
             yield f"{question}: {fault}"
             return
+    if pascal(name) in OF_THE_CODE | OF_MODULES | {*dir(builtins)}:
+        yield f"name: {name!r} is a name that the code uses itself: take another one"
+    if plural.startswith("sqlite_"):
+        yield f"plural: {plural!r} is a name of SQLite's own: take another one"
     if plural in service.tables:
         yield f"plural: there is a table {plural!r} already: take another name"
     elif pascal(name) in {table["model"] for table in service.tables.values()}:
         yield f"name: there is a model {pascal(name)} already: take another name"
+
+
+def shared_names(model: str, fields: list[Column]) -> Iterator[str]:
+    """Return which names would be given twice, a line for each."""
+    modules = Counter([model, *(model + kind for kind in ("Create", "Update", "Search", "Read"))])
+    modules.update(OF_THE_CODE | OF_MODULES | {*dir(builtins)})
+    modules.update(one.accepts for one in fields if one.alias)
+    enums = Counter(one.python.lower() for one in fields if one.members)  # a check is named after each
+    modules.update({one.python for one in fields if one.members})
+    columns = Counter(one.name for one in fields) + Counter(one.relation for one in fields if one.nested)
+    kinds = Counter(re.sub(r"\[.*", "", one.python) for one in fields)
+    for one in fields:
+        others = kinds - Counter([re.sub(r"\[.*", "", one.python)])
+        if columns[one.name] > 1 or (one.nested and columns[one.relation] > 1):
+            yield f"fields: {one.name}: there is a field of this name already"
+        elif one.alias and modules[one.accepts] > 1:
+            yield f"fields: {one.name}: {one.accepts} is a name that the code uses itself: take another one"
+        elif one.members and (modules[one.python] > 1 or enums[one.python.lower()] > 1):
+            yield f"fields: {one.name}: {one.python} is a name that the code uses itself: take another one"
+        elif others[one.name]:
+            yield f"fields: {one.name}: another field is of this type: take another name"
 
 
 def context(answers: dict[str, str], service: Any) -> tuple[dict[str, Any], list[str]]:
@@ -652,23 +703,30 @@ def context(answers: dict[str, str], service: Any) -> tuple[dict[str, Any], list
     name = answers.get("name", "")
     plural = answers.get("plural") or pluralize(name or "x")
     fields: list[Column] = []
-    texts = split(answers.get("fields", ""))
-    if not texts:
+    texts = []
+    try:
+        texts = split(answers.get("fields", ""))
+    except FieldError as fault:
+        lines.append(f"fields: {fault}")
+    if not texts and not lines:
         lines.append(f"fields: a resource has some; {ANSWERS['fields']}")
     for text in texts:
         try:
-            one = parse(text, Types(name, service))
+            fields.append(parse(text, Types(name, plural, service)))
         except FieldError as fault:
             lines.append(f"fields: {text}: {fault}")
-            continue
-        if any(other.name == one.name for other in fields):
-            lines.append(f"fields: {text}: there is a field of this name already")
-        fields.append(one)
+    lines += shared_names(pascal(name), fields)
+    parents = []
+    try:
+        parents = makers(fields, service.tables)
+    except FieldError as fault:
+        lines.append(f"fields: {fault}")
     for one in fields:
         longest = f"fk_{plural}_{one.name}_{one.parent['table']}" if one.parent else f"ix_{plural}_{one.name}_id"
         if len(longest) > 63:
             lines.append(f"fields: {one.name}: {longest} is too long for the name of a constraint: take shorter names")
     described = answers.get("description") or f"{with_article(name or 'x').capitalize()}."
+    described += "" if described[-1] in ".!?" else "."
     if '"' in described or "\\" in described or not described.isprintable() or not 1 < len(described) <= 76:
         lines.append("description: take one sentence of at most 76 letters, without quotes and backslashes")
     model = pascal(name)
@@ -687,7 +745,7 @@ def context(answers: dict[str, str], service: Any) -> tuple[dict[str, Any], list
         "code": code,
         "words": words,
         "pascal": pascal,
-        "parents": makers(fields, service.tables),
+        "parents": parents,
         "references": [one for one in fields if one.parent],
         "filters": [one for one in fields if one.index],
         "nested": [one for one in fields if one.nested],

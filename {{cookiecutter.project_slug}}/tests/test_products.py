@@ -86,7 +86,7 @@ async def test_search(resource: Resource, field: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "answered"),
-    [(1.5, "1.50"), ("1", "1.00"), (-0.0, "0.00")],
+    [("1", "1.00"), (1.5, "1.50"), (-0.0, "0.00")],
 )
 async def test_forms_of_price(client: Client, sent: object, answered: str) -> None:
     """It may be written otherwise, and is answered in one form."""

@@ -16,6 +16,7 @@
 {% call engine() %}
 """What {{ many }} promise."""
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -50,19 +51,22 @@ REFUSED: dict[str, list[Any]] = {
 
 Keys = dict[str, Any]
 {% endif %}
+{% if parents | selectattr("varied") | list %}
+NUMBERS = count(1)
+"""For what no two may have."""
+{% endif %}
 {% for parent in parents %}
 
 
 async def create_{{ parent.one }}(client: Client) -> Any:
     """Store {{ parent.a_one }}, and return its key."""
-{% if parent.parents %}
-    body: dict[str, Any] = {{ code(parent.body) }}
+    body{{ "" if parent.body and not parent.parents and not parent.varied else ": dict[str, Any]" }} = {{ code(parent.body) }}
+{% for name, value in parent.varied.items() %}
+    body["{{ name }}"] = {{ value }}
+{% endfor %}
 {% for name, other in parent.makers.items() %}
     body["{{ name }}"] = await create_{{ other }}(client)
 {% endfor %}
-{% else %}
-    body = {{ code(parent.body) }}
-{% endif %}
     response = await client.post("{{ parent.path }}", json=body)
     return response.json()["{{ parent.key }}"]
 {% endfor %}
