@@ -231,7 +231,7 @@ def python_of(variant: Variant) -> str:
 LONG = {"test_first_day", "test_three_resources", "test_additions", "test_own_suite_on_python", "test_coverage"}
 """Tests that take minutes for each variant, or run its suite once more."""
 
-FEW = {"sqlite-async-alembic", "postgresql-async-create_all", "mysql-sync-alembic"}
+FEW = {"sqlite-async-alembic", "postgresql-sync-alembic", "mysql-async-create_all"}
 """The variants that they take with FEW=1: each database, each engine, with and without migrations."""
 
 OF_SCHEMAS = {"test_diagnosis", "test_start"}

@@ -1,3 +1,4 @@
+{% set clean = "mask" if cookiecutter.database == "sqlite" else "clean" %}
 """What the service says, and where: one form for its own lines and the server's."""
 
 import json
@@ -6,6 +7,9 @@ import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+{% if cookiecutter.database != "sqlite" %}
+from app.database import dialect
+{% endif %}
 from app.settings import get_settings
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -32,6 +36,14 @@ def mask(text: str) -> str:
     return text
 
 
+{% if cookiecutter.database != "sqlite" %}
+def clean(text: str) -> str:
+    """Return `text` without passwords, and without what a driver quotes of rows."""
+    is_clean = not get_settings().database_hide_parameters
+    return mask(text if is_clean else dialect.without_values(text))
+
+
+{% endif %}
 class TextFormatter(logging.Formatter):
     """A line for people, with the id of the request at its end."""
 
@@ -41,7 +53,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         current = request_id.get()
         record.request = f" [{current}]" if current else ""
-        return mask(super().format(record))
+        return {{ clean }}(super().format(record))
 
 
 class JSONFormatter(logging.Formatter):
@@ -53,12 +65,12 @@ class JSONFormatter(logging.Formatter):
             "time": time.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": mask(record.getMessage()),
+            "message": {{ clean }}(record.getMessage()),
         }
         if current := request_id.get():
             entry["request_id"] = current
         if record.exc_info:
-            entry["exception"] = mask(self.formatException(record.exc_info))
+            entry["exception"] = {{ clean }}(self.formatException(record.exc_info))
         return json.dumps(entry)
 
 
