@@ -1,7 +1,7 @@
 {% set title = cookiecutter._databases[cookiecutter.database].title %}
 """What all tables have in common."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime{{ ", time" if cookiecutter.database == "mysql" }}
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -100,6 +100,9 @@ class Base(DeclarativeBase):
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: Timestamp,
+{% if cookiecutter.database == "mysql" %}
+        time: mysql.TIME(fsp=6),  # with microseconds, which TIME would cut off
+{% endif %}
         # Text, and a check that is easier to change than a type of its own.
         StrEnum: Enum(
             StrEnum,

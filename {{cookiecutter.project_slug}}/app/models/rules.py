@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, DateTime, event
+from sqlalchemy import Column, DateTime, Time, event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.mutable import MutableComposite
 from sqlalchemy.orm import (
@@ -77,6 +77,9 @@ def zoneless_columns() -> Iterator[str]:
             if isinstance(column.type, DateTime):
                 what = "Mapped[datetime] = mapped_column(), which is a Timestamp"
                 yield f"{column} would take a time without its zone: write {what}"
+            if isinstance(column.type, Time) and column.type.timezone:
+                what = "Mapped[datetime], or Mapped[time] without a zone"
+                yield f"{column} would lose its zone, but on PostgreSQL: write {what}"
 
 
 @event.listens_for(Mapper, "after_configured")

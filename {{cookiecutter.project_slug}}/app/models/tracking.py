@@ -30,6 +30,8 @@ SEEN = "what columns held"
 FIXED = {bool, bytes, date, datetime, Decimal, float, int, str, time, timedelta, UUID}
 """Kinds of values that nobody can change."""
 
+UNPICKLABLE = (AttributeError, TypeError, pickle.PicklingError)
+
 UNCHANGED = TypeDecorator.process_bind_param
 """What a type has that gives the database the value itself."""
 
@@ -49,8 +51,8 @@ def as_bytes(value: Any) -> bytes:
             value = kind(value)
     try:
         return pickle.dumps(value)
-    except (AttributeError, TypeError, pickle.PicklingError):
-        return b""  # a MappingProxyType, say, which is there to forbid changes
+    except UNPICKLABLE:  # a MappingProxyType, say, which is there to forbid changes
+        return b""
 
 
 def look_at(row: object, name: str, session: Session) -> list[bytes]:
