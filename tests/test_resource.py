@@ -37,7 +37,8 @@ RESOURCES = [
     {"name": "order", "fields": ALL_TYPES},
     {
         "name": "purchase_order_line",
-        "fields": "order:references(cascade) product:references quantity_of_the_delivered_goods:integer(1..) g:bigint",
+        "fields": "order:references(cascade) product:references customer:references cost:decimal:unique"
+        " quantity_of_the_delivered_goods:integer(1..) g:bigint",
     },
 ]
 """Three that refer to one another, with every type, and short and long names.
@@ -132,7 +133,10 @@ MISTAKES = {
     "a constant of Python": (["name=order", "fields=none:string"], "'none' is a word of Python"),
     "a type's name": (["name=order", "fields=date:date other:date"], "date: another field is of this type"),
     "a class": (["name=order", "fields=search:enum(a,b) n:integer:index"], "OrderSearch is a name that the code"),
-    "a row and its key": (["name=order", "fields=owner:string owner:references(users):nested"], "a field of this name already"),
+    "a row and its key": (
+        ["name=order", "fields=owner:string owner:references(users):nested"],
+        "a field of this name already",
+    ),
     "itself": (["name=node", "fields=node:references?"], "a reference to the resource itself"),
     "two ends": (["name=order", "fields=user:references(cascade,null)?"], "write references(table)"),
     "decimals": (["name=order", "fields=a:decimal(10,7)"], "6 of them decimals"),
