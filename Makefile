@@ -98,6 +98,6 @@ UV := PATH="$(BIN):$$PATH" uv
 	  UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}" $(UV) pip install --python $(BIN)/python --group $* || \
 	  { echo 'uv cannot: pip tries'; $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; $(BIN)/python -m pip install --upgrade 'pip>=25.1' && \
 	    $(BIN)/python -m pip install --group $*; }; } && \
-	  $(BIN)/python -c '$(MADE)' > .venv/.made && echo $(ASKED) | tee $@ > .venv/.new-project  # each group includes that one
+	  $(BIN)/python -c '$(MADE)' > .venv/.making && mv .venv/.making .venv/.made && echo $(ASKED) | tee $@ > .venv/.new-project  # each group includes that one
 
 FORCE:
