@@ -97,7 +97,8 @@ UV := PATH="$(BIN):$$PATH" uv
 	  { $(BIN)/python -m ensurepip && $(BIN)/python -m pip install --only-binary uv 'uv>=0.9'; }; \
 	  UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}" $(UV) pip install --python $(BIN)/python --group $* || \
 	  { echo 'uv cannot: pip tries'; $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; $(BIN)/python -m pip install --upgrade 'pip>=25.1' && \
-	    $(BIN)/python -m pip install --group $*; }; } && \
-	  $(BIN)/python -c '$(MADE)' > .venv/.making && mv .venv/.making .venv/.made && echo $(ASKED) | tee $@ > .venv/.new-project  # each group includes that one
+	    $(BIN)/python -m pip install --group $*; } && \
+	  $(BIN)/python -c '$(MADE)' > .venv/.made.$$$$ && mv .venv/.made.$$$$ .venv/.made && \
+	  echo $(ASKED) | tee $@ > .venv/.new-project; }  # each group includes that one
 
 FORCE:
