@@ -216,7 +216,7 @@ def copied(paths: list[str], aside: Path, service: Service) -> Iterator[Path]:
             if (service.folder / file).exists():
                 shutil.copy(service.folder / file, copy / file)
         for path in paths:
-            if path.startswith("app/") and not (copy / path).exists():
+            if path.startswith("app/"):
                 (copy / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(aside / path, copy / path)
         yield copy
@@ -256,12 +256,11 @@ def migrate(paths: list[str], aside: Path, service: Service, message: str) -> tu
         return [path], []
 
 
-def copy_all(paths: list[str], aside: Path, service: Service) -> list[str]:
-    """Copy the files that are not there, all of them or none; return their paths."""
-    new = [path for path in paths if not (service.folder / path).exists()]
+def copy_all(paths: list[str], aside: Path, service: Service) -> None:
+    """Copy files that are not there, all of them or none."""
     done: list[Path] = []
     try:
-        for path in new:
+        for path in paths:
             target = service.folder / path
             for folder in reversed([one for one in target.parents if not one.exists()]):
                 folder.mkdir()
@@ -273,7 +272,6 @@ def copy_all(paths: list[str], aside: Path, service: Service) -> list[str]:
         for path in reversed(done):
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
         raise
-    return new
 
 
 def add(kind: str, answers: dict[str, str]) -> None:
@@ -309,21 +307,20 @@ def add(kind: str, answers: dict[str, str]) -> None:
         new = [path for path in paths if not (service.folder / path).exists()]
         if not new:
             raise CannotAddError(f"{kind}: it is there already")
-        try_import(paths, aside, service)
+        try_import(new, aside, service)
         if service.answers["migrations"] == "alembic" and any(path.startswith("app/models/") for path in new):
-            migrations, by_hand = migrate(paths, aside, service, context["message"])
-            paths += migrations
-        written = copy_all(paths, aside, service)
-    print("\n".join(written))
+            migrations, by_hand = migrate(new, aside, service, context["message"])
+            new += migrations
+        copy_all(new, aside, service)
+    print("\n".join(new))
     print("\nNext:", *by_hand, "make lint test", "make run", sep="\n    ")
 
 
 def main() -> int:
     """Return the exit status: 0, or 1 with a line for each thing that is wrong."""
-    if len(sys.argv) == 1:
-        sys.argv.append("nothing")
+    kind, *answers = sys.argv[1:] or ["nothing"]
     try:
-        add(sys.argv[1], dict(argument.partition("=")[::2] for argument in sys.argv[2:]))
+        add(kind, dict(answer.partition("=")[::2] for answer in answers))
     except CannotAddError as fault:
         lines = list(fault.lines)
     except OSError as error:

@@ -76,7 +76,7 @@ def key_type(column):
     return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "")
 
 
-def varied(column, value, schema):
+def varied(value, schema):
     """Return the code for a value that is another one each time."""
     if isinstance(value, bool) or "enum" in schema or not isinstance(value, int | str):
         return None
@@ -132,10 +132,9 @@ def tables():
                 parents[name] = key.column.table.name
         unique = {}
         for name in sorted(unique_columns(table) & sent.keys() - parents.keys()):
-            properties = schema["properties"][name]
-            forms = [properties, *properties.get("anyOf", ())]
-            code = [varied(table.columns[name], sent[name], one) for one in forms if "anyOf" not in one]
-            unique |= {name: next((one for one in code if one), None)}
+            form = schema["properties"][name]
+            codes = (varied(sent[name], one) for one in form.get("anyOf", [form]))
+            unique[name] = next(filter(None, codes), None)
         if None in unique.values():
             unique = None
         module = model.__module__.rpartition(".")[2]

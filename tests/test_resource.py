@@ -49,8 +49,8 @@ Schemathesis takes bounds for floats, and sends what is beyond 2**63: what it at
 
 def run(project: Project, *answers: str, name: str = "resource", status: int = 0) -> str:
     """Run the command in a project, as its `make resource` does."""
-    server = {} if status else server_of(project.variant)
-    return project.run("python", "-B", str(ROOT / "add.py"), name, *answers, status=status, **server)
+    command = ("python", "-B", str(ROOT / "add.py"), name, *answers)
+    return project.run(*command, status=status, **server_of(project.variant))
 
 
 def add_files(project: Project, *answers: str, name: str = "resource") -> list[str]:
@@ -177,19 +177,16 @@ def test_service_that_differs(own: Project) -> None:
     text = product.read_text(encoding="utf-8")
     versions = own.path / "migrations" / "versions"
     before = contents(own)
-
-    def refused() -> str:
-        command = ("python", "-B", str(ROOT / "add.py"), "resource", "name=order", "fields=a:integer")
-        return own.run(*command, status=1, **server_of(own.variant))
+    order = ("name=order", "fields=a:integer")
 
     product.write_text(text.replace('"name", "id")', '"name", "id"), Index(None, "price")'))
-    assert "models and migrations differ already" in refused()
+    assert "models and migrations differ already" in run(own, *order, status=1)
     product.write_text(text + "1 / 0\n")
-    assert re.search(r"app/models/product\.py, line \d+: ZeroDivisionError", refused())
+    assert re.search(r"app/models/product\.py, line \d+: ZeroDivisionError", run(own, *order, status=1))
     product.write_text(text)
     for name in ("aa", "bb"):
         (versions / f"{name}.py").write_text(f'revision, down_revision = "{name}", "0001"\n')
-    assert "several heads, aa, bb - join them" in refused()
+    assert "several heads, aa, bb - join them" in run(own, *order, status=1)
     for name in ("aa", "bb"):
         (versions / f"{name}.py").unlink()
     assert contents(own) == before

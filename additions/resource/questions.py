@@ -41,6 +41,8 @@ OF_MODULES = {
     "Index", "JSON", "Mapped", "Numeric", "Page", "Query", "Request", "Response", "String", "StrEnum",
 }  # fmt: skip
 """Names in the other modules."""
+TAKEN = OF_THE_CODE | OF_MODULES | {*dir(builtins)}
+"""Names that nothing in a module may be given."""
 IN_CLASSES = {"self", "limits", "relationship", "mapped_column", "may_be_absent", "true", "false"}
 """Names that a class uses in its body, and what SQLAlchemy passes to it."""
 OF_ROUTES = {"body", "find", "limits", "problems", "request", "response", "router", "search", "session", "status"}
@@ -429,9 +431,6 @@ class Types:
         parent = one.parent = parents[table]
         if not parent["key"] or parent["key_type"] not in {"int", "bigint", "uuid"}:
             raise FieldError(f"the key of {table} is not one number or UUID: write this field by hand")
-        if not parent["path"] or parent["fault"]:
-            why = parent["fault"] or "no POST of the service returns its model"
-            raise FieldError(f"the tests could not make a row of {table}: {why}")
         if one.unique or one.index:
             raise FieldError("a reference is indexed anyway: leave it out")
         if cascade == "null" and not one.optional:
@@ -540,7 +539,7 @@ def parse(text: str, types: Types) -> Column:
     getattr(types, kind)(one, arguments.split(",") if arguments else [])
     if one.alias:
         one.accepts = pascal(one.name)
-        if one.accepts in OF_THE_CODE | OF_MODULES | {*dir(builtins)}:
+        if one.accepts in TAKEN:
             one.accepts = pascal(types.resource) + one.accepts
     one.searches = one.searches or one.accepts
     one.answers = one.answers or "str"
@@ -626,18 +625,18 @@ def makers(fields: list[Column], tables: dict[str, Any]) -> list[dict[str, Any]]
     found: dict[str, dict[str, Any]] = {}
     needs: Counter[str] = Counter()
 
-    def visit(table: str) -> None:
+    def visit(table: str, field: str) -> None:
         needs[table] += 1
         if not tables[table]["path"] or tables[table]["fault"]:
             why = tables[table]["fault"] or "no POST of the service returns its model"
-            raise FieldError(f"the tests could not make a row of {table}: {why}")
+            raise FieldError(f"{field}: the tests could not make a row of {table}: {why}")
         for other in tables[table]["parents"].values():
-            visit(other)
+            visit(other, field)
         found[table] = tables[table]
 
     for one in fields:
         if one.parent:
-            visit(one.parent["table"])
+            visit(one.parent["table"], one.name)
     for table, parent in found.items():
         parent["one"] = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parent["model"]).lower()
         parent["a_one"] = with_article(parent["one"])
@@ -661,12 +660,12 @@ def name_faults(answers: dict[str, str], service: Any) -> Iterator[str]:
         fault = word_fault(word, "the code around it", taken)
         if fault is None and question == "plural" and word in service.reserved:
             fault = f"{word!r} is a word of SQL: say plural=..."
-        if fault is None and word in ("base", "types", "rules", "tracking", "health", "json_object", "l"):
+        if fault is None and word in ("base", "types", "rules", "tracking", "health", "json_object"):
             fault = f"{word!r} is a module that there is already: take another name"
         if fault:
             yield f"{question}: {fault}"
             return
-    if pascal(name) in OF_THE_CODE | OF_MODULES | {*dir(builtins)}:
+    if pascal(name) in TAKEN:
         yield f"name: {name!r} is a name that the code uses itself: take another one"
     if plural.startswith("sqlite_"):
         yield f"plural: {plural!r} is a name of SQLite's own: take another one"
@@ -679,21 +678,21 @@ def name_faults(answers: dict[str, str], service: Any) -> Iterator[str]:
 def shared_names(model: str, fields: list[Column]) -> Iterator[str]:
     """Return which names would be given twice, a line for each."""
     modules = Counter([model, *(model + kind for kind in ("Create", "Update", "Search", "Read"))])
-    modules.update(OF_THE_CODE | OF_MODULES | {*dir(builtins)})
+    modules.update(TAKEN)
     modules.update(one.accepts for one in fields if one.alias)
     enums = Counter(one.python.lower() for one in fields if one.members)  # a check is named after each
     modules.update({one.python for one in fields if one.members})
     columns = Counter(one.name for one in fields) + Counter(one.relation for one in fields if one.nested)
-    kinds = Counter(re.sub(r"\[.*", "", one.python) for one in fields)
+    kinds = Counter(one.python.partition("[")[0] for one in fields)
     for one in fields:
-        others = kinds - Counter([re.sub(r"\[.*", "", one.python)])
+        of_others = kinds[one.name] - (one.python.partition("[")[0] == one.name)
         if columns[one.name] > 1 or (one.nested and columns[one.relation] > 1):
             yield f"fields: {one.name}: there is a field of this name already"
         elif one.alias and modules[one.accepts] > 1:
             yield f"fields: {one.name}: {one.accepts} is a name that the code uses itself: take another one"
         elif one.members and (modules[one.python] > 1 or enums[one.python.lower()] > 1):
             yield f"fields: {one.name}: {one.python} is a name that the code uses itself: take another one"
-        elif others[one.name]:
+        elif of_others:
             yield f"fields: {one.name}: another field is of this type: take another name"
 
 

@@ -39,8 +39,9 @@ def mask(text: str) -> str:
 {% if cookiecutter.database != "sqlite" %}
 def clean(text: str) -> str:
     """Return `text` without passwords, and without what a driver quotes of rows."""
-    is_clean = not get_settings().database_hide_parameters
-    return mask(text if is_clean else dialect.without_values(text))
+    if get_settings().database_hide_parameters:
+        text = dialect.without_values(text)
+    return mask(text)
 
 
 {% endif %}
