@@ -9,7 +9,7 @@ CHECK := import json, sys; oldest = json.load(open("cookiecutter.json"))["_conve
   sys.exit(sys.version_info < tuple(map(int, oldest.split("."))) and \
   f"Python {oldest} or later is needed: rm -rf .venv; make PYTHON=python{oldest}")
 
-COMMANDS := new-project resource idempotency retries rollout telemetry examples test test-all test-life test-faults test-cluster test-mutations benchmark benchmark-growth benchmark-bake picture check hooks
+COMMANDS := new-project resource idempotency retries rollout telemetry examples test test-all test-life test-faults test-cluster test-mutations benchmark benchmark-growth benchmark-workers benchmark-bake picture check hooks
 .PHONY: $(COMMANDS)
 ifneq ($(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)),)
 $(error $(filter-out $(COMMANDS),$(MAKECMDGOALS)): there is no such command; an answer is NAME=VALUE: database=postgresql)
@@ -66,6 +66,10 @@ benchmark: .venv/.benchmark  ## measure a service, beside a tutorial's and the l
 
 benchmark-growth: .venv/.benchmark  ## measure pages of large tables, and what a start costs: rows=100000 rounds=3 docs=no
 	@$(BIN)/python -m benchmarks.growth $(ANSWERS)
+
+benchmark-workers: .venv/.test .venv/.benchmark  ## measure 1, 2 and 4 processes, on one server and on clusters: rounds=3 docs=no
+	@$(BIN)/python -m tests.variants
+	@$(BIN)/python -m benchmarks.workers $(ANSWERS)
 
 benchmark-bake: .venv/.new-project  ## measure what a bake costs
 	@$(BIN)/python -m benchmarks.bake

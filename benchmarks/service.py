@@ -128,9 +128,9 @@ class Service:
         return answer.status, json.loads(text) if text.startswith((b"{", b"[")) else text
 
     def cpu(self) -> float:
-        """Return the seconds of CPU time that the process has used."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Return the seconds of CPU time that the process has used, and those that it has started."""
+        times = [process.cpu_times() for process in (self.process, *self.process.children())]
+        return float(sum(time.user + time.system for time in times))
 
     def tail(self) -> str:
         """Return the end of its log."""

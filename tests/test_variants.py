@@ -17,25 +17,26 @@ from tests.contract import check_contract
 from tests.variants import ROOT, VARIANTS, Variant
 
 COMMON = """
-    .dockerignore .env .env.example .gitattributes .githooks/pre-commit .github/dependabot.yml
-    .github/workflows/ci.yaml .gitignore .gitlab-ci.yml .pre-commit-config.yaml Dockerfile Makefile AGENTS.md
-    README.md docs/development.md docs/production.md docs/recipes.md docs/schema.md docs/sessions.md docs/settings.md
-    docs/telemetry.md docs/when-something-is-wrong.md compose.yaml pyproject.toml requirements.txt app/__init__.py
-    app/api/__init__.py app/web/__init__.py app/web/middleware.py app/web/problems.py app/web/queries.py
-    app/web/request_fields.py app/api/routes/__init__.py app/api/routes/health.py app/api/routes/products.py
-    app/api/routes/users.py app/database/__init__.py app/database/__main__.py app/database/diagnosis.py
-    app/database/dialect.py app/database/engine.py app/database/errors.py app/database/limiter.py app/database/pool.py
-    app/database/url.py app/database/schema.py app/database/session.py app/database/slow_queries.py
-    app/database/startup.py app/dependencies/__init__.py app/dependencies/database.py app/extensions/__init__.py
-    app/web/lifespan.py app/web/service.py app/limits.py app/logs.py app/main.py app/models/__init__.py
-    app/models/base.py app/models/product.py app/models/rules.py app/models/tracking.py app/models/user.py
-    app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py app/schemas/user.py
-    app/settings.py tests/__init__.py tests/client.py tests/resource.py tests/conftest.py tests/guarantees/__init__.py
+    .dockerignore .env .env.example .gitattributes .gitignore .gitlab-ci.yml .pre-commit-config.yaml AGENTS.md
+    Dockerfile Makefile README.md compose.yaml pyproject.toml requirements.txt .githooks/pre-commit
+    .github/dependabot.yml .github/workflows/ci.yaml app/__init__.py app/api/__init__.py app/api/routes/__init__.py
+    app/api/routes/health.py app/api/routes/products.py app/api/routes/users.py app/database/__init__.py
+    app/database/__main__.py app/database/creation.py app/database/diagnosis.py app/database/dialect.py
+    app/database/engine.py app/database/errors.py app/database/limiter.py app/database/not_ready.py
+    app/database/pool.py app/database/schema.py app/database/session.py app/database/slow_queries.py
+    app/database/startup.py app/database/transaction.py app/database/url.py app/dependencies/__init__.py
+    app/dependencies/database.py app/extensions/__init__.py app/limits.py app/logs.py app/main.py
+    app/models/__init__.py app/models/base.py app/models/product.py app/models/rules.py app/models/tracking.py
+    app/models/user.py app/schemas/__init__.py app/schemas/base.py app/schemas/product.py app/schemas/types.py
+    app/schemas/user.py app/settings.py app/web/__init__.py app/web/lifespan.py app/web/middleware.py
+    app/web/problems.py app/web/queries.py app/web/request_fields.py app/web/service.py docs/development.md
+    docs/production.md docs/recipes.md docs/schema.md docs/sessions.md docs/settings.md docs/telemetry.md
+    docs/when-something-is-wrong.md tests/__init__.py tests/client.py tests/conftest.py tests/guarantees/__init__.py
     tests/guarantees/conftest.py tests/guarantees/own.py tests/guarantees/test_concurrency.py
     tests/guarantees/test_health.py tests/guarantees/test_models.py tests/guarantees/test_problems.py
     tests/guarantees/test_queries.py tests/guarantees/test_routes.py tests/guarantees/test_session.py
-    tests/guarantees/test_startup.py tests/guarantees/test_types.py tests/guarantees/test_watch.py tests/server.py
-    tests/test_products.py tests/test_settings.py tests/test_users.py
+    tests/guarantees/test_startup.py tests/guarantees/test_types.py tests/guarantees/test_watch.py tests/resource.py
+    tests/server.py tests/test_products.py tests/test_settings.py tests/test_users.py
 """.split()
 CONVENTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["_conventions"]
 OF_A_FORK = [
@@ -47,6 +48,7 @@ WITH = {
     "postgresql": [
         "app/database/hosts.py",
         "app/database/lock.py",
+        "app/dependencies/variables.py",
         "docs/replicas.md",
         "tests/guarantees/test_hosts.py",
     ],
@@ -64,7 +66,7 @@ WITH = {
         "tests/guarantees/test_migrations.py",
     ],
     "create_all": [],
-    "sync": ["app/dependencies/cut_short.py", "tests/guarantees/test_threads.py"],
+    "sync": ["app/web/cut_short.py", "tests/guarantees/test_threads.py"],
     "async": ["app/database/one_task.py"],
 }
 

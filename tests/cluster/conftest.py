@@ -2,26 +2,25 @@
 
 import uuid
 from collections.abc import Iterator
+from typing import TypeVar
 
 import pytest
 
 from tests.cluster.galera import Galera
+from tests.cluster.mariadb import Replication
 from tests.cluster.postgresql import Cluster, find_programs
 from tests.databases import sql
 from tests.faults.conftest import stressed
+from tests.variants import Variant
 
 __all__ = ["stressed"]
+T = TypeVar("T", Cluster, Galera, Replication)
 
 
 @pytest.fixture(scope="session")
 def galera_of_session() -> Iterator[Galera]:
     """Return a Galera cluster."""
-    cluster = Galera()
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
+    yield from running(Galera())
 
 
 @pytest.fixture
@@ -44,7 +43,21 @@ def galera_database(galera: Galera) -> Iterator[str]:
 def cluster() -> Iterator[Cluster]:
     """Return a PostgreSQL primary with two standbys."""
     find_programs()
-    cluster = Cluster()
+    yield from running(Cluster())
+
+
+@pytest.fixture
+def replicated(variant: Variant) -> Iterator[Cluster | Replication]:
+    """Return a primary, and those that can be read in its place, of the database of the variant."""
+    if variant.database == "postgresql":
+        find_programs()
+        yield from running(Cluster())
+    else:
+        yield from running(Replication())
+
+
+def running(cluster: T) -> Iterator[T]:
+    """Start a cluster; stop it at the end."""
     try:
         cluster.start()
         yield cluster

@@ -136,6 +136,14 @@ class Server:
         signal_file.touch()
         shutil.chown(signal_file, self.folder.owner(), self.folder.group())
 
+    def pause(self) -> None:
+        """Let it fall behind: what it receives is not replayed."""
+        self.sql("SELECT pg_wal_replay_pause()")
+
+    def resume(self) -> None:
+        """Let it catch up."""
+        self.sql("SELECT pg_wal_replay_resume()")
+
     def clients(self, database: str) -> int:
         """Return how many connections clients have to a database here, without ours."""
         theirs = f"datname = '{database}' AND backend_type = 'client backend' AND wait_event IS DISTINCT FROM 'SyncRep'"
@@ -202,3 +210,7 @@ class Cluster:
         hosts = [f"host={server.address}" for server in servers or self.servers]
         options = [*hosts, f"target_session_attrs={wish}"] if wish else hosts
         return f"postgresql://postgres@/{database}?{'&'.join(options)}"
+
+    def urls(self, database: str) -> dict[str, str]:
+        """Return the settings of a service that writes to the primary, and reads from the standbys."""
+        return {"DATABASE_URL": self.url(database), "DATABASE_READ_URL": self.url(database, *self.standbys, wish=None)}

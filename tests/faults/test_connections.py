@@ -16,7 +16,8 @@ pytestmark = pytest.mark.faults
 
 TENANTS = """
 from sqlalchemy import text
-from app.dependencies.database import DatabaseReadSession, DatabaseSession, set_local
+from app.dependencies.database import DatabaseReadSession, DatabaseSession
+from app.dependencies.variables import set_local
 from app.main import app
 
 NAMES = text("SELECT name FROM users")

@@ -2,22 +2,17 @@
 
 import concurrent.futures
 import contextlib
-import os
-import re
-import shutil
 import socket
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import anyio
 import httpx2
 import pytest
 
-from tests.conftest import SERVERS, Project, free_port, missing, only, serve
+from tests.conftest import SERVERS, Project, only, serve
 from tests.databases import sql
 from tests.faults.load import POOL, asynchronous, send, wait_for, workers, write_and_read, writers
+from tests.faults.pgbouncer import pgbouncer
 from tests.variants import Variant
 
 pytestmark = pytest.mark.faults
@@ -198,39 +193,17 @@ def test_sqlite_writers(stressed: Project, database_url: str, variant: Variant) 
 @only(database=("postgresql",))
 def test_pgbouncer(stressed: Project, database_url: str, variant: Variant) -> None:
     """Behind PgBouncer in transaction mode, every request is answered."""
-    program = shutil.which("pgbouncer")
-    if program is None:
-        missing("pgbouncer is not installed")
     stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
-    address = re.search(r"//(\w+)@([^:/]+):(\d+)/(\w+)", database_url)
-    assert address
-    port = free_port()
-    folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
-    folder.chmod(0o755)  # it does not run as root
-    (folder / "users").write_text(f'"{address[1]}" ""\n')
-    ini = folder / "pgbouncer.ini"
-    ini.write_text(
-        f"[databases]\n{address[4]} = host={address[2]} port={address[3]}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nauth_type = trust\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n"
-        f"auth_file = {folder}/users\n"
-    )
-    user = ["setpriv", "--reuid=nobody", "--clear-groups", "--"] if os.geteuid() == 0 else []
-    bouncer = subprocess.Popen([*user, program, "--quiet", str(ini)])
-    try:
-        time.sleep(0.5)
-        assert bouncer.poll() is None, "PgBouncer did not start"
-        url = database_url.replace(f"@{address[2]}:{address[3]}", f"@127.0.0.1:{port}")
-        variables = POOL | {"DATABASE_PREPARE_ON_STARTUP": "false", "DATABASE_PGBOUNCER": "true"}
-        with serve(stressed, app="stress:app", DATABASE_URL=url, **variables) as (client, _):
+    variables = POOL | {"DATABASE_PREPARE_ON_STARTUP": "false", "DATABASE_PGBOUNCER": "true"}
+    with (
+        pgbouncer(database_url, 4) as url,
+        serve(stressed, app="stress:app", DATABASE_URL=url, **variables) as (client, _),
+    ):
 
-            async def load() -> None:
-                async with asynchronous(client) as other:
-                    for _ in range(6):
-                        assert await send(other, 40, "GET", "/stress/two") == {200: 40}
-                        assert await send(other, 40, "GET", "/api/v1/products") == {200: 40}
+        async def load() -> None:
+            async with asynchronous(client) as other:
+                for _ in range(6):
+                    assert await send(other, 40, "GET", "/stress/two") == {200: 40}
+                    assert await send(other, 40, "GET", "/api/v1/products") == {200: 40}
 
-            anyio.run(load)
-    finally:
-        bouncer.terminate()
-        bouncer.wait(10)
-        shutil.rmtree(folder)
+        anyio.run(load)

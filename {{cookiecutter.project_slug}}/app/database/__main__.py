@@ -8,7 +8,8 @@ import sys
 {% from "engine.jinja" import engine with context %}
 
 from app.database.engine import build_engine
-from app.database.startup import DatabaseNotReadyError, open_database
+from app.database.not_ready import DatabaseNotReadyError
+from app.database.startup import open_database
 from app.logs import configure_logging, mask
 from app.settings import get_settings
 

@@ -35,6 +35,16 @@ def refuse_flush(*_: object) -> None:
     raise InvalidRequestError(ONLY_READS)
 
 
+def refuse_changes(session: AsyncSession) -> None:
+    """Refuse what a session that only reads would lose.
+
+    Raises:
+        InvalidRequestError: There is something to write.
+    """
+    if session.new or session.dirty or session.deleted:
+        raise InvalidRequestError(ONLY_READS)
+
+
 OPTIONS: dict[str, Any] = {
     # Statements are sent when the code says so, with flush() or at COMMIT.
     "autoflush": False,

@@ -10,50 +10,36 @@ import asyncio
 {% endif %}
 import logging
 import time
-{% if alembic %}
-import traceback
-{% endif %}
-from collections.abc import Iterator
-from contextlib import contextmanager
-{% if alembic %}
-from pathlib import Path
-{% endif %}
 
-from sqlalchemy import URL, {{ "Engine, " if not is_async }}{{ "create_engine, " if not (is_async or has_server) }}text
+from sqlalchemy import {{ "URL, " if has_server }}{{ "Engine, " if not is_async }}text
 from sqlalchemy.exc import DBAPIError
 {% if is_async %}
-from sqlalchemy.ext.asyncio import AsyncEngine{{ ", create_async_engine" if not has_server }}
+from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
-from sqlalchemy.pool import NullPool
 
 from app.database import dialect, errors
+from app.database.creation import reach_database
 from app.database.diagnosis import diagnose
 {% if has_server %}
-from app.database.engine import build_engine, build_schema_engine, get_probe_engine
+from app.database.engine import build_schema_engine, get_probe_engine
 {% endif %}
+from app.database.not_ready import (
+    DatabaseNotReadyError,
+    one_line_errors,
+{% if alembic %}
+    one_line_exceptions,
+{% endif %}
+)
 from app.database.schema import compare_schema, prepare_schema, verify_schema
+{% if has_server %}
 from app.settings import get_settings
+{% endif %}
 
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 2.0
 """Seconds between two attempts to connect."""
-
-UNUSABLE = (AttributeError, OSError, TypeError, ValueError)
-"""What drivers raise for an option that they do not know, or a file that is missing."""
-
-
-{% if alembic %}
-OF_SERVER = {errors.AWAY, errors.FULL, errors.BUSY, errors.PRIVILEGE}
-"""Faults that are no fault of the migration that meets them."""
-
-OF_MIGRATION = "correct the migration, or the rows that are in its way"
-
-
-{% endif %}
-class DatabaseNotReadyError(Exception):
-    """What is wrong with the database, and what helps, in one line."""
 
 
 async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) -> None:
@@ -138,76 +124,6 @@ async def wait_for_database(
         delay = min(2 * delay, LONGEST_DELAY)
 
 
-async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
-    """Connect to the database; create it if it is missing and `create` says so."""
-    try:
-        await try_connection(engine)
-    except UNUSABLE as error:
-        raise DatabaseNotReadyError(f"{error} - correct DATABASE_URL") from None
-    except DBAPIError as error:
-        if not create or diagnose(error) is not errors.MISSING:
-            raise
-    else:
-{% if not has_server %}
-        if create:  # somebody else may have made the file
-            await create_database(engine.url)
-{% endif %}
-        return "the database is there"
-    await create_database(engine.url)
-    await try_connection(engine)
-    return "the database was created"
-
-
-async def try_connection(engine: AsyncEngine) -> None:
-{% if has_server %}
-    """Connect, and see that the database can hold all characters.
-
-    Raises:
-        DatabaseNotReadyError: Somebody has made it with another character set.
-    """
-    async with engine.connect() as connection:
-        gap = {{ run_sync("dialect.find_gap") }}
-    if gap:
-        raise DatabaseNotReadyError(gap)
-{% else %}
-    """Connect."""
-    async with engine.connect():
-        pass
-{% endif %}
-
-
-async def create_database(url: URL) -> None:
-    """Create a database; it does not matter if somebody else was faster."""
-    server_url, statement = dialect.creation(url)
-{% if has_server %}
-    # CREATE DATABASE is not for transactions.
-    engine = build_engine(
-        get_settings().model_copy(update={"database_url": server_url}),
-        isolation_level="AUTOCOMMIT",
-        poolclass=NullPool,
-    )
-{% else %}
-    # build_engine() would refuse a file that is missing.
-    engine = create_async_engine(
-        server_url,
-        connect_args=dialect.connect_args(get_settings().database_statement_timeout),
-        isolation_level="AUTOCOMMIT",
-        poolclass=NullPool,
-    )
-{% endif %}
-{% if has_server %}
-    try:
-        async with engine.connect() as connection:
-            await connection.execute(text(statement))
-    except DBAPIError as error:
-        if diagnose(error) is not errors.EXISTS:
-            raise
-{% else %}
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
-{% endif %}
-
-
 async def prepare_database(engine: AsyncEngine) -> str:
     """Create or upgrade the tables. Return what was done."""
 {% if has_server %}
@@ -249,49 +165,4 @@ async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
             difference = {{ run_sync("dialect.why_read_only") }}
     if difference:
         raise DatabaseNotReadyError(difference)
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Raise `DatabaseNotReadyError` for what the database reports."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise DatabaseNotReadyError(str(error)) from None
-    except DBAPIError as error:
-        fault, words = diagnose(error), dialect.describe(error)
-{% if alembic %}
-        if place := find_migration(error):
-            advice = fault.advice if fault in OF_SERVER else OF_MIGRATION
-            words, advice = f"{place}: {words}", f"{dialect.AFTER_FAILURE}; {advice}"
-            raise DatabaseNotReadyError(f"{words} - {advice}") from None
-{% endif %}
-        raise DatabaseNotReadyError(f"{words} - {fault.advice}") from None
-{% if alembic %}
-
-
-@contextmanager
-def one_line_exceptions() -> Iterator[None]:
-    """Raise `DatabaseNotReadyError` for what the code of a migration raises."""
-    try:
-        yield
-    except Exception as error:
-        place = find_migration(error)
-        if place is None:
-            raise
-        message = f"{place}: {type(error).__name__} - `alembic upgrade head` tells more"
-        raise DatabaseNotReadyError(message) from None
-
-
-def find_migration(error: BaseException) -> str | None:
-    """Return the file, and the line, of the migration that an error came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [(Path(frame.filename), frame.lineno) for frame in frames]
-    if isinstance(error, SyntaxError):
-        places.append((Path(error.filename or ""), error.lineno))
-    for file, line in reversed(places):
-        if file.parent.name == "versions":
-            return f"migration {file.name}, line {line}"
-    return None
-{% endif %}
 {% endcall %}

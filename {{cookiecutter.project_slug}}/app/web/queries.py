@@ -143,7 +143,7 @@ async def get_or_404(
     if options:
         query = query.options(*options)
     result = await session.scalars(query, {"key": key})
-    row: Row | None = result.unique().one_or_none()
+    row: Row | None = (result.unique() if options else result).one_or_none()
     if row is None:
         detail = f"There is no {model.__name__.lower()} {key}."
         raise HTTPException(status.HTTP_404_NOT_FOUND, detail)

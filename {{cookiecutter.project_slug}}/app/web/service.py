@@ -10,10 +10,10 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
 from app import limits
-{% if cookiecutter.engine == "sync" %}
-from app.dependencies.cut_short import FinishSessions
-{% endif %}
 from app.logs import configure_logging
+{% if cookiecutter.engine == "sync" %}
+from app.web.cut_short import FinishSessions
+{% endif %}
 from app.web.lifespan import lifespan
 from app.web.middleware import body_limit, close_on_error, request_ids
 from app.web.problems import install_problems, on_unexpected_error

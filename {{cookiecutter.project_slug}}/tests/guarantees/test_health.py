@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 {% endif %}
 
 from app.api.routes import health
-from app.database.startup import create_database
+from app.database.creation import create_database
 from tests.client import Client
 
 

@@ -17,10 +17,10 @@ from app.dependencies.database import (
     DatabaseSession,
     open_read_session,
     open_session,
-{% if cookiecutter.database == "postgresql" %}
-    set_local,
-{% endif %}
 )
+{% if cookiecutter.database == "postgresql" %}
+from app.dependencies.variables import set_local
+{% endif %}
 from tests.client import Client, journal
 from tests.guarantees.own import OwnShelf, router
 

@@ -19,14 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database import __main__ as command_line
 from app.database import engine
+from app.database.creation import create_database
 from app.database.engine import build_engine
-from app.database.startup import (
-    DatabaseNotReadyError,
-    create_database,
-    open_database,
-    prepare_database,
-    verify_database,
-)
+from app.database.not_ready import DatabaseNotReadyError
+from app.database.startup import open_database, prepare_database, verify_database
 from app.database.url import parse_url
 from app.logs import configure_logging
 {% if not alembic %}

@@ -9,11 +9,8 @@ from fastapi import APIRouter, HTTPException, status
 from pydantic import BaseModel
 
 from app.database.engine import PROBE_TIMEOUT, get_probe_engine
-from app.database.startup import (
-    DatabaseNotReadyError,
-    one_line_errors,
-    verify_database,
-)
+from app.database.not_ready import DatabaseNotReadyError, one_line_errors
+from app.database.startup import verify_database
 from app.settings import get_settings
 from app.web.problems import RETRY_AFTER, problems
 
