@@ -6,6 +6,7 @@
 
 from functools import lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
@@ -16,13 +17,16 @@ from app.database.engine import get_engine, get_read_engine
 from app.database.one_task import OneTaskSession
 {% endif %}
 from app.database.pool import ONLY_READS
-{% if not is_async %}
-from app.models.tracking import TrackingSession
-{% endif %}
+from app.models.tracking import SEEN{{ ", TrackingSession" if not is_async }}
 
 
 class ReadSession({{ base }}):
     """A session that refuses to write."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Nobody stores what rows that are gone have held: it need not hold them.
+        self.info[SEEN] = WeakValueDictionary()
 
 
 @event.listens_for(ReadSession, "before_flush")

@@ -6,7 +6,7 @@ its session compares when it flushes and when it commits.
 """
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -76,23 +76,31 @@ def look_at(row: object, name: str, session: Session) -> list[bytes]:
 def track_changes(mapper: Mapper[Any], model: type[Any]) -> None:
     """Remember what the rows of a model hold, when they are read and written."""
     columns = [one for one in mapper.column_attrs if may_change(one.columns[0].type)]
-    names = [column.key for column in columns]
+    names = {column.key for column in columns}
 
-    def on_read(row: object, *_: object) -> None:
+    def remember(row: object, which: Collection[str]) -> None:
         session = object_session(row)
         if session is not None:
-            held = {name: look_at(row, name, session) for name in names}
-            inspect(row).info[SEEN] = held
+            held = inspect(row).info.setdefault(SEEN, {})
+            held.update({name: look_at(row, name, session) for name in which})
             keep(session, row)
 
-    def on_write(_: object, __: object, row: object) -> None:
-        on_read(row)
+    def on_read(row: object, _: object, read: Collection[str] | None = None) -> None:
+        remember(row, names if read is None else names.intersection(read))
+
+    def on_insert(_: object, __: object, row: object) -> None:
+        remember(row, names)
+
+    def on_update(_: object, __: object, row: object) -> None:
+        # A listener of a team's may have changed what was not sent.
+        states = inspect(row).attrs
+        remember(row, {name for name in names if states[name].history.has_changes()})
 
     if names:
         for occasion in ("load", "refresh", "refresh_flush"):
             event.listen(model, occasion, on_read)
-        for occasion in ("after_insert", "after_update"):
-            event.listen(model, occasion, on_write)
+        event.listen(model, "after_insert", on_insert)
+        event.listen(model, "after_update", on_update)
 
 
 def find_changes(session: Session) -> Iterator[tuple[object, str]]:
@@ -116,6 +124,7 @@ class TrackingSession(Session):
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         note_changes(self)
         super().flush(objects)
+        note_changes(self)  # what listeners have changed: COMMIT flushes once more
 
     def expunge(self, instance: object) -> None:
         super().expunge(instance)
