@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import text
 
 from app.database.engine import get_engine
-from app.dependencies.database import DatabaseSession
+from app.dependencies.database import DatabaseSession, open_read_session, open_session
 from app.main import app
 from app.models.user import User
 
@@ -82,6 +82,20 @@ from app.models.user import User
         for _ in range(600):
             yield b"x" * 10_000
             await asyncio.sleep(0.05)
+
+    return StreamingResponse(parts())
+
+
+@app.get("/stress/held/{{kind}}")
+{async_}def held(kind: str) -> StreamingResponse:
+    opened = open_session if kind == "write" else open_read_session
+
+    {async_}def parts() -> {iterator}[bytes]:
+        {async_}with opened() as session:
+            for _ in range(600):
+                {await_}session.execute(text("SELECT 1"))
+                yield b"x" * 10_000
+                {sleep}(0.05)
 
     return StreamingResponse(parts())
 

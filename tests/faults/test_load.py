@@ -90,6 +90,28 @@ def test_no_leaks(stressed: Project, database_url: str, variant: Variant) -> Non
         assert "garbage collector" not in log.read_text()  # which SQLAlchemy sends for what nobody gave back
 
 
+@pytest.mark.parametrize("kind", ["write", "read"])
+def test_abandoned_streams(stressed: Project, database_url: str, kind: str) -> None:
+    """Clients leave streams that hold a session: it is given back as soon as somebody needs its place."""
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, _):
+        port = client.base_url.port
+
+        def abandon(_: int) -> None:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(f"GET /stress/held/{kind} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                with contextlib.suppress(OSError):
+                    connection.recv(100)
+
+        many = 1 if kind == "write" and database_url.startswith("sqlite") else 15
+        with concurrent.futures.ThreadPoolExecutor(many) as pool:
+            list(pool.map(abandon, range(3 * many)))
+        body = {"email": "ada@example.com", "name": "Ada"}
+        assert client.post("/api/v1/users", json=body, timeout=30).status_code == 201
+        with concurrent.futures.ThreadPoolExecutor(15) as pool:
+            answers = list(pool.map(client.get, ["/api/v1/users"] * 60))
+        assert {answer.status_code for answer in answers} == {200}
+
+
 @only(engine=("async",))
 @pytest.mark.parametrize("path", ["/stress/gather", "/stress/cut"])
 def test_statement_that_is_left(stressed: Project, database_url: str, variant: Variant, path: str) -> None:

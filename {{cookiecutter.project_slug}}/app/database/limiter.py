@@ -125,7 +125,7 @@ async def place_for(kind: str) -> AsyncIterator[None]:
 {% if not is_async %}
 
 
-async def acquire_for_thread() -> None:
+async def acquire_for_thread() -> asyncio.AbstractEventLoop:
     """Wait for a place; meanwhile, those that have one may use one more thread."""
     threads = current_default_thread_limiter()
     threads.total_tokens += 1
@@ -133,6 +133,7 @@ async def acquire_for_thread() -> None:
         await get_limiter().acquire(get_settings().database_pool_timeout)
     finally:
         threads.total_tokens -= 1
+    return asyncio.get_running_loop()
 
 
 @contextmanager
@@ -148,16 +149,16 @@ def place_in_thread(kind: str) -> Iterator[None]:
         raise InvalidRequestError(f"a session would stop the event loop: {what}")
     kinds = get_open_kinds()
     refuse_second(kinds, kind)
-    has_place = False
+    loop: asyncio.AbstractEventLoop | None = None
     if not kinds:
         with suppress(NoEventLoopError):
-            from_thread.run(acquire_for_thread)
-            has_place = True
+            loop = from_thread.run(acquire_for_thread)
     kinds.add(kind)
     try:
         yield
     finally:
         kinds.remove(kind)
-        if has_place:
-            from_thread.run_sync(get_limiter().release)
+        if loop is not None:  # a generator may end in another thread
+            with suppress(RuntimeError):  # the loop is over
+                loop.call_soon_threadsafe(get_limiter().release)
 {% endif %}

@@ -1,6 +1,7 @@
 {% from "engine.jinja" import await with context %}
 """The start and the end of the service."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
@@ -14,6 +15,12 @@ from app.logs import configure_logging
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
+
+SOON = 0.5
+"""Seconds after a client has gone."""
+
+planned: list[asyncio.TimerHandle] = []
+"""When that will be."""
 
 
 @asynccontextmanager
@@ -44,3 +51,14 @@ def spare_garbage_collection() -> None:
     """
     gc.freeze()
     gc.set_threshold(10_000, *gc.get_threshold()[1:])
+
+
+def collect_soon() -> None:
+    """Let go of what a client who has gone has left half done.
+
+    The generator of a stream keeps its session until it is collected, which may take
+    long: see above.
+    """
+    loop = asyncio.get_running_loop()
+    if not planned or planned[0].when() < loop.time() + SOON / 2:
+        planned[:] = [loop.call_later(SOON, gc.collect)]

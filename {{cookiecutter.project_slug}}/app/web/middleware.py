@@ -9,6 +9,7 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.logs import request_id
+from app.web.lifespan import collect_soon
 
 HEADER = b"x-request-id"
 SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")
@@ -53,21 +54,30 @@ def request_ids(app: ASGIApp) -> ASGIApp:
 
 
 def body_limit(app: ASGIApp, most: int) -> ASGIApp:
-    """Refuse a body of more bytes. FastAPI's own limit may answer in plain text."""
+    """Refuse a body of more bytes; clean up after clients that have gone.
+
+    FastAPI's own limit may answer in plain text.
+    """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
+        is_gone = False
 
         async def receive_a_part() -> Message:
-            nonlocal received
+            nonlocal received, is_gone
             message = await receive()
+            is_gone = is_gone or message["type"] == "http.disconnect"
             received += len(message.get("body", b""))
             if received > most:
                 detail = f"The body has more than {most} bytes."
                 raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, detail)
             return message
 
-        await app(scope, receive_a_part, send)
+        try:
+            await app(scope, receive_a_part, send)
+        finally:
+            if is_gone:
+                collect_soon()
 
     return handle
 
