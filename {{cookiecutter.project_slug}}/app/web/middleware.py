@@ -15,6 +15,12 @@ HEADER = b"x-request-id"
 SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")
 """What is taken over from a client: it ends up in logs and headers."""
 
+BODY = "app.body"
+"""Where a request has the parts of its body: a route may have read it, and it is gone."""
+
+KEPT = 2**20
+"""Bytes of it that are kept, at most."""
+
 ANSWER = "websocket.http.response."
 
 
@@ -62,15 +68,20 @@ def body_limit(app: ASGIApp, most: int) -> ASGIApp:
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
         is_gone = False
+        parts: list[bytes] = []
+        scope[BODY] = parts
 
         async def receive_a_part() -> Message:
             nonlocal received, is_gone
             message = await receive()
             is_gone = is_gone or message["type"] == "http.disconnect"
-            received += len(message.get("body", b""))
+            part = message.get("body", b"")
+            received += len(part)
             if received > most:
                 detail = f"The body has more than {most} bytes."
                 raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, detail)
+            if received <= KEPT:
+                parts.append(part)
             return message
 
         try:

@@ -2,10 +2,13 @@
 
 from typing import Any, get_args
 
-from fastapi import Request, params
+from fastapi import HTTPException, Request, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic import AliasChoices, AliasPath
+from starlette.types import Message
+
+from app.web.middleware import BODY
 
 Place = tuple[str | int, ...]
 """`body`, `query` or `path`, then the names, as the request spells them."""
@@ -13,18 +16,9 @@ Place = tuple[str | int, ...]
 
 async def find_fields(request: Request) -> dict[str, list[Place]]:
     """Return where a request has what, by the names that the code has for it."""
-    # An error that is raised again is handled again, outside of the route. There, the
-    # request does not know that its body was read, and would wait for it for ever.
-    if "sent_fields" not in request.scope:
-        route = request.scope.get("route")
-        found = await search(request, route) if isinstance(route, APIRoute) else {}
-        request.scope["sent_fields"] = found
-    fields: dict[str, list[Place]] = request.scope["sent_fields"]
-    return fields
-
-
-async def search(request: Request, route: APIRoute) -> dict[str, list[Place]]:
-    """Look through what a request has sent to a route."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return {}
     names: dict[Any, str] = {}
     for field in get_flat_params(route.dependant):
         names[field.validation_alias or field.alias] = field.name
@@ -47,10 +41,16 @@ async def search(request: Request, route: APIRoute) -> dict[str, list[Place]]:
 
 
 async def read_body(request: Request, *, is_form: bool) -> Any:
-    """Return the body as it was sent."""
+    """Return the body as it was sent; its first mebibyte, which says enough of a form."""
+
+    # The server has sent it already: who asks for it again waits for ever.
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"".join(request.scope.get(BODY, ()))}
+
+    again = Request(request.scope, receive)
     try:
-        return dict(await request.form()) if is_form else await request.json()
-    except ValueError:  # it is empty, or was not required to be JSON
+        return dict(await again.form()) if is_form else await again.json()
+    except (ValueError, HTTPException):  # it is empty, cut off, or no JSON
         return None
 
 
