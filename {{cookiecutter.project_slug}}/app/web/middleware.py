@@ -16,7 +16,7 @@ SANE = re.compile(rb"[A-Za-z0-9._=+/:-]{1,128}")
 """What is taken over from a client: it ends up in logs and headers."""
 
 BODY = "app.body"
-"""Where a request has the parts of its body: a route may have read it, and it is gone."""
+"""Where a request has the parts of its body: nobody can receive them twice."""
 
 KEPT = 2**20
 """Bytes of it that are kept, at most."""

@@ -41,7 +41,7 @@ async def find_fields(request: Request) -> dict[str, list[Place]]:
 
 
 async def read_body(request: Request, *, is_form: bool) -> Any:
-    """Return the body as it was sent; its first mebibyte, which says enough of a form."""
+    """Return the body as it was sent, or its first mebibyte."""
 
     # The server has sent it already: who asks for it again waits for ever.
     async def receive() -> Message:
