@@ -1,5 +1,6 @@
 """The life of a service: its team changes the schema again and again, while the tables are full."""
 
+import re
 import shutil
 import textwrap
 from dataclasses import dataclass, field
@@ -337,6 +338,33 @@ def spread(life: Life) -> None:
     life.settle()
 
 
+def outgrow(life: Life) -> None:
+    """Give a key room for more numbers, and what counts them, too."""
+    life.edit(MODELS, ("class Order(Entity)", "class Order(BigEntity)"), ("import Entity", "import BigEntity, Entity"))
+    if life.database != "sqlite":  # whose keys have it
+        life.generate("big")
+        life.settle()
+    if life.database == "postgresql":
+        kind = "SELECT data_type FROM pg_sequences WHERE sequencename = 'order_id_seq'"
+        assert str(sql(life.url, f"SELECT ({kind})::text")) == "bigint"
+
+
+def reduce(life: Life) -> None:
+    """Take a reference away, which has an index, and then a table with others: nothing is to be corrected by hand."""
+    text = (life.project.path / MODELS).read_text()
+    [column] = re.findall(r"    user_id: .*?\n(?=    \w+: )", text, re.DOTALL)
+    life.edit(MODELS, (column, ""))
+    life.generate("less")
+    del life.rows["opinions WHERE user_id IS NULL"]
+    life.settle()
+    [model] = re.findall(r"class Review\(Entity\):.*?(?=class Order)", text.replace(column, ""), re.DOTALL)
+    life.edit(MODELS, (model, ""))
+    life.run("ruff", "check", "--fix", "--quiet", MODELS)
+    life.generate("none")
+    del life.rows["opinions"]
+    life.settle()
+
+
 def lives() -> pytest.MarkDecorator:
     """Return the mark of a test for all variants with migrations, of which `make test-all` runs three."""
     chosen = [variant for variant in VARIANTS if variant.migrations == "alembic"]
@@ -351,7 +379,7 @@ def test_life(project: Project, tmp_path: Path, database_url: str) -> None:
     path = Path(shutil.copytree(project.path, tmp_path / project.path.name))
     life = Life(Project(path, project.variant), database_url)
     life.prepare()
-    for change in (begin, widen, fill, rename, extend, correct, branch, spread):
+    for change in (begin, widen, fill, rename, extend, correct, branch, spread, outgrow, reduce):
         change(life)
     life.run("ruff", "check", "--no-cache")
     life.run("ruff", "format", "--check", "--no-cache")

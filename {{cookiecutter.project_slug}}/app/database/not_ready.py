@@ -57,7 +57,8 @@ def one_line_exceptions() -> Iterator[None]:
         place = find_migration(error)
         if place is None:
             raise
-        message = f"{place}: {type(error).__name__} - `alembic upgrade head` tells more"
+        words = f"{place}: {type(error).__name__} - {dialect.AFTER_FAILURE}"
+        message = f"{words}; `alembic upgrade head` tells more"
         raise DatabaseNotReadyError(message) from None
 
 

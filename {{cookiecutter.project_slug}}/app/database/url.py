@@ -1,6 +1,10 @@
 {% set has_server = cookiecutter.database != "sqlite" %}
 """The URL of the database."""
 
+{% if has_server %}
+from pathlib import Path
+
+{% endif %}
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -8,6 +12,9 @@ from app.database import dialect
 
 {% if has_server %}
 LAST_PORT = 65_535
+FILES = {{ '{"sslrootcert", "sslcert", "sslkey"}' if cookiecutter.database == "postgresql" else '{"ssl_ca", "ssl_cert", "ssl_key"}' }}
+"""Options that name a file."""
+
 {% endif %}
 UNREADABLE = (ArgumentError, TypeError, ValueError)
 ENCODING = "percent-encode the password: @ is %40, / is %2F, : is %3A, % is %25"
@@ -20,7 +27,7 @@ def parse_url(text: str | URL) -> URL:
         ValueError: It is no URL, or none that the service could use: it says why.
     """
     try:
-        url = make_url(text)
+        url = make_url(text.strip() if isinstance(text, str) else text)
         url.render_as_string(hide_password=False)  # fails on what is not UTF-8
     except UNREADABLE:
         message = f"is no database URL like {dialect.EXAMPLE}; {ENCODING}"
@@ -51,9 +58,17 @@ def check(url: URL) -> URL:
     for name in ("password", "passwd"):  # to where SQLAlchemy does not show it
         if isinstance(password := url.query.get(name), str):
             url = url.set(password=password).difference_update_query([name])
+    for name, file in url.query.items():
+{% if cookiecutter.database == "postgresql" %}
+        if name in FILES and not (file == "system" or Path(str(file)).is_file()):
+{% else %}
+        if name.replace("-", "_") in FILES and not Path(str(file)).is_file():
+{% endif %}
+            message = f"{name}: there is no file {file}"
+            raise ValueError(message)
     if "@" in f"{url.host}{url.database}":
         raise ValueError(ENCODING)
-    if not url.database or not 0 < (url.port or 1) <= LAST_PORT:
+    if not url.database or not 0 < (1 if url.port is None else url.port) <= LAST_PORT:
         message = f"needs a database, and a port that exists, as in {dialect.EXAMPLE}"
         raise ValueError(message)
 {% else %}
