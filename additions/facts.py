@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from typing import get_args
 
 sys.path.insert(0, "")
 
@@ -100,6 +101,13 @@ def unique_columns(table):
     return names
 
 
+def nests(schema):
+    """Tell whether a schema has others in it."""
+    fields = getattr(schema, "model_fields", {}).values()
+    kinds = (one for field in fields for one in (field.annotation, *get_args(field.annotation)))
+    return any(hasattr(one, "model_fields") for one in kinds)
+
+
 def ways_in():
     """Yield the path and the body of each POST, the model that it returns, and whether there is a DELETE, too."""
     for router in find_routers():
@@ -154,6 +162,7 @@ def tables():
             "deletes": deletes,
             "schemas": schemas,
             "read": hasattr(sys.modules.get(schemas), f"{model.__name__}Read"),
+            "nests": nests(getattr(sys.modules.get(schemas), f"{model.__name__}Read", None)),
             "fault": fault,
         }
     return result

@@ -43,7 +43,7 @@ OF_MODULES = {
 """Names in the other modules."""
 TAKEN = OF_THE_CODE | OF_MODULES | {*dir(builtins)}
 """Names that nothing in a module may be given."""
-IN_CLASSES = {"self", "limits", "relationship", "mapped_column", "may_be_absent", "true", "false"}
+IN_CLASSES = {"self", "limits", "relationship", "mapped_column", "may_be_absent", "true", "false", "unknown"}
 """Names that a class uses in its body, and what SQLAlchemy passes to it."""
 OF_ROUTES = {"body", "find", "limits", "problems", "request", "response", "router", "search", "session", "status"}
 OF_TESTS = {"body", "change", "changed", "client", "created", "deleted", "field", "keys", "response", "url", "value"}
@@ -433,12 +433,16 @@ class Types:
             raise FieldError(f"the key of {table} is not one number or UUID: write this field by hand")
         if one.unique or one.index:
             raise FieldError("a reference is indexed anyway: leave it out")
+        if one.name.endswith("_id"):
+            raise FieldError(f"its column gets the _id: write {one.name.removesuffix('_id')}:references({table})")
         if cascade == "null" and not one.optional:
             raise FieldError(f"what becomes null must be optional: {one.name}:references({','.join(arguments)})?")
         if one.nested and not parent["read"]:
             raise FieldError(
                 f"{table} has no schema {parent['model']}Read in app/schemas to be nested: leave :nested out"
             )
+        if one.nested and parent["nests"]:
+            raise FieldError(f"what is read of {table} has rows of others in it: leave :nested out")
         one.on_delete = cascade
         one.name += "_id"
         one.index = True
@@ -692,6 +696,8 @@ def shared_names(model: str, fields: list[Column]) -> Iterator[str]:
             yield f"fields: {one.name}: {one.accepts} is a name that the code uses itself: take another one"
         elif one.members and (modules[one.python] > 1 or enums[one.python.lower()] > 1):
             yield f"fields: {one.name}: {one.python} is a name that the code uses itself: take another one"
+        elif one.name == one.python and one.unique:
+            yield f"fields: {one.name}: one that is unique needs a name of its own, not that of its type"
         elif of_others:
             yield f"fields: {one.name}: another field is of this type: take another name"
 
