@@ -90,6 +90,8 @@ def escaped(text: str) -> str:
 def generate(answers: dict[str, str]) -> list[str]:
     """Generate a project; return what is wrong with the answers, a line for each, if it cannot be done."""
     lines = [*overlooked([*questions(), "output_dir"], answers), *faults(answers)]
+    if not answers.get("output_dir", "."):
+        lines.append("output_dir: it is empty; leave it out for the current folder")
     if lines:
         return lines
     output = os.path.expanduser(answers.pop("output_dir", "."))  # noqa: PTH111  (Cookiecutter wants text)
