@@ -37,7 +37,8 @@ RESOURCES = [
     {"name": "order", "fields": ALL_TYPES},
     {
         "name": "purchase_order_line",
-        "fields": "order:references(cascade) product:references customer:references cost:decimal:unique"
+        "fields": "order:references(cascade) product:references payer:references(customers):nested"
+        " payee:references(customers)?:nested cost:decimal:unique"
         " quantity_of_the_delivered_goods:integer(1..) g:bigint",
     },
 ]
@@ -137,6 +138,9 @@ MISTAKES = {
         ["name=order", "fields=owner:string owner:references(users):nested"],
         "a field of this name already",
     ),
+    "a key": (["name=order", "fields=user_id:references(users)"], "write user:references(users)"),
+    "a type that is hidden": (["name=order", "fields=date:date:unique"], "needs a name of its own"),
+    "a name of the tests": (["name=order", "fields=unknown:integer"], "'unknown' is a name that every resource has"),
     "itself": (["name=node", "fields=node:references?"], "a reference to the resource itself"),
     "two ends": (["name=order", "fields=user:references(cascade,null)?"], "write references(table)"),
     "decimals": (["name=order", "fields=a:decimal(10,7)"], "6 of them decimals"),

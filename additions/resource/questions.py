@@ -730,6 +730,9 @@ def context(answers: dict[str, str], service: Any) -> tuple[dict[str, Any], list
         longest = f"fk_{plural}_{one.name}_{one.parent['table']}" if one.parent else f"ix_{plural}_{one.name}_id"
         if len(longest) > 63:
             lines.append(f"fields: {one.name}: {longest} is too long for the name of a constraint: take shorter names")
+    letters = sum(one.bounds[1] for one in fields if one.type == "string")
+    if service.answers["database"] == "mysql" and letters > 16_000:
+        lines.append(f"fields: strings of {letters} characters, and a row of MySQL holds 16000: take text for some")
     described = answers.get("description") or f"{with_article(name or 'x').capitalize()}."
     described += "" if described[-1] in ".!?" else "."
     if '"' in described or "\\" in described or not described.isprintable() or not 1 < len(described) <= 76:
