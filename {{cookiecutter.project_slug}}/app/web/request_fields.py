@@ -13,6 +13,9 @@ from app.web.middleware import BODY
 Place = tuple[str | int, ...]
 """`body`, `query` or `path`, then the names, as the request spells them."""
 
+UNREADABLE = (ValueError, HTTPException)
+"""What a body raises that is empty, cut off, or no JSON."""
+
 
 async def find_fields(request: Request) -> dict[str, list[Place]]:
     """Return where a request has what, by the names that the code has for it."""
@@ -50,7 +53,7 @@ async def read_body(request: Request, *, is_form: bool) -> Any:
     again = Request(request.scope, receive)
     try:
         return dict(await again.form()) if is_form else await again.json()
-    except (ValueError, HTTPException):  # it is empty, cut off, or no JSON
+    except UNREADABLE:
         return None
 
 
