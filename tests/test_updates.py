@@ -224,7 +224,8 @@ def test_conflict(template: Path) -> None:
 
 def move_to_alembic(project: Project, existing: str, fresh: str) -> None:
     """Do what the pages of a service ask for: a migration for what the team has added, a mark in each database."""
-    project.run("python", "-m", "app.database", "prepare", DATABASE_URL=fresh)
+    output = project.run("python", "-m", "app.database", "prepare", status=1, DATABASE_URL=fresh)
+    assert "lacks products.barcode - write a migration" in output
     project.run("alembic", "revision", "--autogenerate", "--message", "barcode", DATABASE_URL=fresh)
     project.run("alembic", "stamp", "head", DATABASE_URL=existing)
     project.run("python", "-m", "app.database", "check", DATABASE_URL=existing)
