@@ -257,7 +257,8 @@ def test_new_model(stressed: Project, database_url: str, variant: Variant) -> No
         assert sql(database_url, "SELECT count(*) FROM orders") == 0
         return
     stressed.run("alembic", "upgrade", "head", status=1, DATABASE_URL=database_url)  # there is no database yet
-    stressed.run("python", "-m", "app.database", "prepare", DATABASE_URL=database_url)
+    output = stressed.run("python", "-m", "app.database", "prepare", status=1, DATABASE_URL=database_url)
+    assert "the schema lacks orders - write a migration" in output
     stressed.run("alembic", "revision", "--autogenerate", "-m", "orders", DATABASE_URL=database_url)
     shutil.rmtree(stressed.path / "__pycache__", ignore_errors=True)
     for name in ("stress.py", "race.py"):
