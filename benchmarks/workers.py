@@ -62,7 +62,7 @@ class Place:
 @contextlib.contextmanager
 def postgresql(*, replicas: bool = False, bouncer: bool = False) -> Iterator[Place]:
     """Yield a PostgreSQL primary, with two standbys to read from if asked for, or behind PgBouncer."""
-    with contextlib.contextmanager(running)(Cluster()) as cluster, contextlib.ExitStack() as stack:
+    with running(Cluster()) as cluster, contextlib.ExitStack() as stack:
         servers = [cluster.primary, *(cluster.standbys if replicas else ())]
         url = cluster.primary.url(NAME)
         settings = {"DATABASE_URL": url}
@@ -78,7 +78,7 @@ def postgresql(*, replicas: bool = False, bouncer: bool = False) -> Iterator[Pla
 @contextlib.contextmanager
 def mariadb() -> Iterator[Place]:
     """Yield a MariaDB primary, with a replica to read from."""
-    with contextlib.contextmanager(running)(Replication()) as cluster:
+    with running(Replication()) as cluster:
         settings = cluster.urls(NAME)
         yield Place(settings, [server.url for server in cluster.servers], settings["DATABASE_URL"])
 
@@ -86,7 +86,7 @@ def mariadb() -> Iterator[Place]:
 @contextlib.contextmanager
 def galera() -> Iterator[Place]:
     """Yield three Galera nodes behind HAProxy."""
-    with contextlib.contextmanager(running)(Galera()) as cluster:
+    with running(Galera()) as cluster:
         urls = [node.url for node in cluster.nodes]
         write, prepare = (str(make_url(url).set(database=NAME)) for url in (cluster.url, urls[0]))
         yield Place({"DATABASE_URL": write}, urls, prepare)

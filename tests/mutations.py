@@ -182,7 +182,7 @@ CUTS = [
     Cut(8, "sqlite-sync-create_all", "/test_sqlite_writers", DIALECT, '"IMMEDIATE"', '"DEFERRED"'),
     Cut(8, "sqlite-async-alembic", "test_readers_do_not_stop_writers", DIALECT, "mode = WAL", "mode = DELETE"),
     Cut(8, "sqlite-async-create_all", "/test_statement_that_is_left", DIALECT, "driver.rollback()"),
-    Cut(8, "sqlite-sync-alembic", "test_file_of_somebody_else", CREATION, "  create_database(engine.url)", "  pass"),
+    Cut(8, "sqlite-sync-alembic", "test_file_of_somebody_else", STARTUP, "    create_database(engine.url)", "    pass"),
     Cut(8, "sqlite-sync-create_all", "test_orphans_are_refused", DIALECT, "PRAGMA foreign_keys = ON"),
     Cut(8, "sqlite-sync-alembic", "/test_in_memory", "app/database/engine.py", '"pool_size": 1, ', ""),
     Cut(9, "postgresql-async-alembic", "test_one_session_in_two_tasks", SESSION, "sync_session_class=OneTaskSession"),

@@ -43,8 +43,10 @@ OF_MODULES = {
 """Names in the other modules."""
 TAKEN = OF_THE_CODE | OF_MODULES | {*dir(builtins)}
 """Names that nothing in a module may be given."""
-IN_CLASSES = {"self", "limits", "relationship", "mapped_column", "may_be_absent", "true", "false", "unknown"}
+IN_CLASSES = {"self", "limits", "relationship", "mapped_column", "may_be_absent", "true", "false"}
 """Names that a class uses in its body, and what SQLAlchemy passes to it."""
+OF_ANSWERS = {"unknown"}
+"""The field that the tests send, and no resource has."""
 OF_ROUTES = {"body", "find", "limits", "problems", "request", "response", "router", "search", "session", "status"}
 OF_TESTS = {"body", "change", "changed", "client", "created", "deleted", "field", "keys", "response", "url", "value"}
 IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women", "foot": "feet", "mouse": "mice"}
@@ -497,7 +499,7 @@ FORM = re.compile(r"([^:()?=]*)(?::([^:()?=]*))?(?:\(([^()]*)\))?(\?)?((?::[^:=(
 
 def field_fault(name: str, kind: str | None, reserved: set[str]) -> str | None:
     """Return why there is no such field, or None."""
-    if fault := word_fault(name, "every resource", OWN_COLUMNS | OF_PAGES | OF_MODELS | IN_CLASSES):
+    if fault := word_fault(name, "every resource", OWN_COLUMNS | OF_PAGES | OF_MODELS | OF_ANSWERS | IN_CLASSES):
         return fault
     if name in OF_SCHEMAS or name.startswith("model_"):
         return f"{name!r} is a name that Pydantic uses itself: take another one"
@@ -738,6 +740,7 @@ def context(answers: dict[str, str], service: Any) -> tuple[dict[str, Any], list
     if '"' in described or "\\" in described or not described.isprintable() or not 1 < len(described) <= 76:
         lines.append("description: take one sentence of at most 76 letters, without quotes and backslashes")
     model = pascal(name)
+    referred = Counter(one.parent["table"] for one in fields if one.parent)
     return {
         "name": name,
         "plural": plural,
@@ -757,6 +760,7 @@ def context(answers: dict[str, str], service: Any) -> tuple[dict[str, Any], list
         "references": [one for one in fields if one.parent],
         "filters": [one for one in fields if one.index],
         "nested": [one for one in fields if one.nested],
+        "ambiguous": {table for table, number in referred.items() if number > 1},
         "enums": [one for one in fields if one.members],
         "uniques": [one for one in fields if one.unique],
         "has_json": any(one.type == "json" for one in fields),

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
 
 from tests.cluster.galera import Galera
 from tests.cluster.mariadb import Replication
-from tests.cluster.postgresql import Cluster, find_programs
+from tests.cluster.postgresql import Cluster
 from tests.databases import sql
 from tests.faults.conftest import stressed
 from tests.variants import Variant
@@ -20,7 +21,8 @@ T = TypeVar("T", Cluster, Galera, Replication)
 @pytest.fixture(scope="session")
 def galera_of_session() -> Iterator[Galera]:
     """Return a Galera cluster."""
-    yield from running(Galera())
+    with running(Galera()) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -42,20 +44,18 @@ def galera_database(galera: Galera) -> Iterator[str]:
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """Return a PostgreSQL primary with two standbys."""
-    find_programs()
-    yield from running(Cluster())
+    with running(Cluster()) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def replicated(variant: Variant) -> Iterator[Cluster | Replication]:
     """Return a primary, and those that can be read in its place, of the database of the variant."""
-    if variant.database == "postgresql":
-        find_programs()
-        yield from running(Cluster())
-    else:
-        yield from running(Replication())
+    with running({"postgresql": Cluster, "mysql": Replication}[variant.database]()) as cluster:
+        yield cluster
 
 
+@contextmanager
 def running(cluster: T) -> Iterator[T]:
     """Start a cluster; stop it at the end."""
     try:

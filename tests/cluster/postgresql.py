@@ -154,7 +154,8 @@ class Cluster:
     """A primary, and two servers that follow it."""
 
     def __init__(self) -> None:
-        """Choose a folder; `start` makes the servers."""
+        """See what is missing, and choose a folder; `start` makes the servers."""
+        find_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="cluster-"))
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
 
 from app.database import dialect, errors
-from app.database.creation import reach_database
+from app.database.creation import create_database, try_connection
 from app.database.diagnosis import diagnose
 {% if has_server %}
 from app.database.engine import build_schema_engine, get_probe_engine
@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 2.0
 """Seconds between two attempts to connect."""
+
+UNUSABLE = (AttributeError, OSError, TypeError, ValueError)
+"""What drivers raise for an option that they do not know, or a file that is missing."""
 
 
 async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) -> None:
@@ -122,6 +125,26 @@ async def wait_for_database(
                 logger.warning("Database: waiting %g s at most: %s", patience, reason)
         await asyncio.sleep(delay)
         delay = min(2 * delay, LONGEST_DELAY)
+
+
+async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
+    """Connect to the database; create it if it is missing and `create` says so."""
+    try:
+        await try_connection(engine)
+    except UNUSABLE as error:
+        raise DatabaseNotReadyError(f"{error} - correct DATABASE_URL") from None
+    except DBAPIError as error:
+        if not create or diagnose(error) is not errors.MISSING:
+            raise
+    else:
+{% if not has_server %}
+        if create:  # somebody else may have made the file
+            await create_database(engine.url)
+{% endif %}
+        return "the database is there"
+    await create_database(engine.url)
+    await try_connection(engine)
+    return "the database was created"
 
 
 async def prepare_database(engine: AsyncEngine) -> str:

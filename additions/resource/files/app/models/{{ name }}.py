@@ -43,6 +43,6 @@ class {{ model }}(Entity):
 {% if nested %}
 
 {% for field in nested %}
-    {{ field.relation }}: Mapped[{{ field.parent.model }}{{ " | None" if field.optional }}] = relationship(lazy="raise"{% if fields | selectattr("parent") | map(attribute="parent.table") | select("equalto", field.parent.table) | list | length > 1 %}, foreign_keys="{{ model }}.{{ field.name }}"{% endif %})
+    {{ field.relation }}: Mapped[{{ field.parent.model }}{{ " | None" if field.optional }}] = relationship(lazy="raise"{% if field.parent.table in ambiguous %}, foreign_keys="{{ model }}.{{ field.name }}"{% endif %})
 {% endfor %}
 {% endif %}
