@@ -64,8 +64,9 @@ from app.models.user import User
 
 
 @app.get("/stress/refuse")
-{async_}def refuse(session: DatabaseSession) -> None:
+{async_}def refuse(session: DatabaseSession, seconds: float = 0) -> None:
     {await_}session.execute(text("SELECT 1"))
+    {sleep}(seconds)
     raise HTTPException(418)
 
 

@@ -5,7 +5,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import {{ "Connection, " if cookiecutter.database != "sqlite" }}Engine, ExceptionContext, event
+from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -54,30 +54,22 @@ def replace_broken_connections(engine: Engine) -> None:
 
 
 class UnknownOutcomeError(SQLAlchemyError):
-    """COMMIT was sent, and the connection has broken: it may have been done."""
+    """The connection has broken at the end of a transaction: COMMIT may be done."""
 
 
 {% if cookiecutter.database != "sqlite" %}
 def report_unknown_outcomes(engine: Engine) -> None:
     """Raise an error of its own when nobody knows whether COMMIT was done."""
 
-    @event.listens_for(engine, "begin")
-    def forget(connection: Connection) -> None:
-        connection.info.pop("commits", None)
-
-    @event.listens_for(engine, "commit")
-    def note(connection: Connection) -> None:
-        connection.info["commits"] = True
-
+    # To note when COMMIT begins, by events, would cost more in each request.
     @event.listens_for(engine, "handle_error")
     def report(context: ExceptionContext) -> UnknownOutcomeError | None:
         error = context.original_exception
-        if context.statement is not None or not isinstance(error, Exception):
+        if context.statement is not None or context.execution_context is not None:
             return None
-        connection = connection_of(context)
-        if connection is None or not context.is_disconnect:
+        if connection_of(context) is None or not context.is_disconnect:
             return None
-        if "commits" not in connection.info or dialect.code(error) in dialect.ENDED:
+        if not isinstance(error, Exception) or dialect.code(error) in dialect.ENDED:
             return None
         return UnknownOutcomeError(dialect.describe(error))
 
