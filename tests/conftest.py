@@ -228,7 +228,8 @@ def python_of(variant: Variant) -> str:
     return INSTALLED[(place // 4 + place % 4) % len(INSTALLED)]
 
 
-LONG = {"test_first_day", "test_three_resources", "test_additions", "test_own_suite_on_python", "test_coverage"}
+LONG = {"test_first_day", "test_three_resources", "test_additions", "test_coverage"}
+LONG |= {"test_own_suite_on_python", "test_own_suite_alone"}
 """Tests that take minutes for each variant, or run its suite once more."""
 
 FEW = {"sqlite-async-alembic", "postgresql-sync-alembic", "mysql-async-create_all"}

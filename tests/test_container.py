@@ -148,6 +148,7 @@ def url(container: Container) -> Iterator[str]:
     drop_databases(server, name)
 
 
+@pytest.mark.xdist_group("image")  # of all, one process makes the base; others would wait for it
 def test_image_of_buildah(container: Container, url: str) -> None:
     """Prepared and started as the image's user, it has what it needs and no more, is healthy, and ends under load."""
     assert container.run("id", "-u").strip() == "1000"
