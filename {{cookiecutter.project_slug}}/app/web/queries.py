@@ -12,28 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from fastapi import HTTPException, status
-{% if cookiecutter.database == "mysql" %}
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    UnaryExpression,
-    and_,
-    bindparam,
-    or_,
-    select,
-)
-{% else %}
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    UnaryExpression,
-    bindparam,
-    select,
-    tuple_,
-)
-{% endif %}
+from sqlalchemy import ColumnElement, Select, UnaryExpression, bindparam, select{{ ", tuple_" if cookiecutter.database != "mysql" }}
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.orm.interfaces import ORMOption
@@ -100,7 +79,7 @@ def page(
         raise ArgumentError(f"{order} may be null: pages need an order of all rows")
 {% endif %}
     columns = [key] if order is key else [order, key]
-    query = select(model).limit(bindparam("limit", type_=Integer))
+    query = select(model).limit(bindparam("limit", 0))  # a number, as 0 is
     query = query.order_by(*(one.desc() if descending else one for one in columns))
     if first:
         return query
@@ -113,8 +92,8 @@ def page(
     seen = value.scalar_subquery()
 {% if cookiecutter.database == "mysql" %}
     # It would not look up `(a, b) > (c, d)` in an index.
-    same = and_(order == seen, beyond(key, after))
-    return query.where(or_(beyond(order, seen), same))
+    same = (order == seen) & beyond(key, after)
+    return query.where(beyond(order, seen) | same)
 {% else %}
     return query.where(beyond(tuple_(order, key), tuple_(seen, after)))
 {% endif %}
