@@ -1,10 +1,10 @@
 """The application, with what every service relies on."""
 
 import logging
+from operator import attrgetter
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
@@ -12,16 +12,11 @@ from starlette.types import ASGIApp
 from app import limits
 from app.logs import configure_logging
 {% if cookiecutter.engine == "sync" %}
-from app.web.cut_short import FinishSessions
+from app.web.cut_short import finish_sessions
 {% endif %}
 from app.web.lifespan import lifespan
 from app.web.middleware import body_limit, close_on_error, request_ids
 from app.web.problems import install_problems, on_unexpected_error
-
-
-def operation_id(route: APIRoute) -> str:
-    """Name an operation after its function; a generated client takes this name."""
-    return route.name
 
 
 class Service(FastAPI):
@@ -33,7 +28,8 @@ class Service(FastAPI):
         super().__init__(
             **options,
             lifespan=lifespan,
-            generate_unique_id_function=operation_id,
+            # The name of the function: a generated client takes it.
+            generate_unique_id_function=attrgetter("name"),
             # Its logs would be sent with what exceptions say, which may be secret.
             telemetry={"auto_configure": True, "logs": False},
             middleware=[  # inside of all that are added
@@ -43,7 +39,7 @@ class Service(FastAPI):
                 # has a part in each answer. Starlette does it outside of all.
                 Middleware(ServerErrorMiddleware, handler=on_unexpected_error),
 {% if cookiecutter.engine == "sync" %}
-                Middleware(FinishSessions),
+                Middleware(finish_sessions),
 {% endif %}
             ],
         )
