@@ -36,22 +36,20 @@ def storable(text: str) -> str:
     return text
 
 
-def not_text_nor_boolean(value: Any) -> Any:
-    """Take 1 and 1.0 for a whole number, as JSON does, but not `"1"` or `true`."""
-    if isinstance(value, str | bool):
-        raise ValueError("must be a number")  # noqa: TRY004  (what Pydantic reports)
-    return value
-
-
 DIGITS = re.compile("-?[0-9]+")
+NO_TEXT = re.compile("(?!)")
 
 
-def number_or_digits(value: Any) -> Any:
-    """Take a number, or its digits in a path or query; `true` and `1_0` are neither."""
-    is_text = isinstance(value, str)
-    if isinstance(value, bool) or (is_text and not DIGITS.fullmatch(value)):
-        raise ValueError("must be a whole number")
-    return value
+def number(text: re.Pattern[str], what: str) -> BeforeValidator:
+    """Take a number, 1.0 for a whole one, too, or such text; but never `true`."""
+
+    def check(value: Any) -> Any:
+        is_text = isinstance(value, str)
+        if isinstance(value, bool) or (is_text and not text.fullmatch(value)):
+            raise ValueError(f"must be {what}")
+        return value
+
+    return BeforeValidator(check)
 
 
 def written_out(value: Any) -> Any:
@@ -98,7 +96,10 @@ class Whole(GroupedMetadata):
     def __iter__(self) -> Iterator[Any]:
         """Yield what Pydantic is to check."""
         yield from Field(ge=self.ge, le=self.le).metadata
-        yield BeforeValidator(number_or_digits if self.digits else not_text_nor_boolean)
+        if self.digits:
+            yield number(DIGITS, "a whole number")
+        else:
+            yield number(NO_TEXT, "a number")
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,6 @@ class Amount(GroupedMetadata):
         text = re.compile("".join(parts))
         exponent = Decimal(1).scaleb(-self.decimals)
 
-        def number_or_text(value: Any) -> Any:
-            """Take a number, or `"9.90"`; `true` and `"1e3"` are neither."""
-            is_text = isinstance(value, str)
-            if isinstance(value, bool) or (is_text and not text.fullmatch(value)):
-                raise ValueError("must be a number, or a string such as 9.90")
-            return value
-
         def in_full(amount: Decimal) -> Decimal:
             """Write an amount as the database does: 9.9 is answered as 9.90."""
             return amount.quantize(exponent) + 0  # no -0.00
@@ -140,7 +134,7 @@ class Amount(GroupedMetadata):
             max_digits=self.digits,
             decimal_places=self.decimals,
         ).metadata
-        yield BeforeValidator(number_or_text)
+        yield number(text, "a number, or a string such as 9.90")
         yield AfterValidator(in_full)
         bounds = {"minimum": least, "maximum": most, "multipleOf": unit}
         forms = {"type": "number"} | bounds, {"type": "string", "pattern": text.pattern}
