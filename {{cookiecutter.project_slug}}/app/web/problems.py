@@ -11,7 +11,6 @@ from typing import Any, ClassVar, get_origin, get_type_hints
 from fastapi import FastAPI, Request, Response, status
 from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.utils import is_body_allowed_for_status_code
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
@@ -132,17 +131,6 @@ class ProblemError(FastAPIHTTPException):
         )
 
 
-class ProblemResponse(JSONResponse):
-    """A problem, as the body of an answer."""
-
-    media_type = MEDIA_TYPE
-
-    def render(self, content: Any) -> bytes:
-        content = to_jsonable_python(content, inf_nan_mode="null")
-        # The name of an unknown field may be text that UTF-8 cannot express.
-        return json.dumps(content, ensure_ascii=False).encode(errors="replace")
-
-
 class OutcomeUnknownError(ProblemError):
     """Nobody knows whether the request was done."""
 
@@ -162,7 +150,7 @@ def problem(
     detail: str,
     members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> ProblemResponse:
+) -> Response:
     """Return the answer that reports a problem, with further members.
 
     For exception handlers. A route raises instead: to return an answer, whichever,
@@ -177,18 +165,24 @@ def problem(
         "instance": request.url.path,
         "request_id": request_id.get(),
     }
-    return ProblemResponse(content, code, headers)
+    text = json.dumps(
+        to_jsonable_python(content, inf_nan_mode="null"),
+        ensure_ascii=False,
+    )
+    # The name of an unknown field may be text that UTF-8 cannot express.
+    return Response(text.encode(errors="replace"), code, headers, MEDIA_TYPE)
 
 
 def problems(*kinds: int | type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the problems that a route may answer."""
     schemas: dict[int, list[dict[str, str]]] = {}
     for kind in kinds:
-        name = Problem.__name__ if isinstance(kind, int) else kind.__name__
-        code = kind if isinstance(kind, int) else kind.status
-        if not isinstance(kind, int):
-            MODELS[name] = kind.model()
-        reference = {"$ref": COMPONENT.format(model=name)}
+        if isinstance(kind, int):
+            code, model = kind, Problem
+        else:
+            code, model = kind.status, kind.model()
+            MODELS[model.__name__] = model
+        reference = {"$ref": COMPONENT.format(model=model.__name__)}
         schemas.setdefault(code, []).append(reference)
     return {
         code: {
@@ -322,7 +316,7 @@ async def on_unexpected_error(request: Request, error: Exception) -> Response:
     return problem(request, code, detail)
 
 
-def unavailable(request: Request, detail: str) -> ProblemResponse:
+def unavailable(request: Request, detail: str) -> Response:
     """Return the answer to a request that may succeed when it is repeated."""
     code = status.HTTP_503_SERVICE_UNAVAILABLE
     return problem(request, code, detail, headers=RETRY_AFTER)
