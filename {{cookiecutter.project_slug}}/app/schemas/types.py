@@ -26,16 +26,6 @@ from pydantic import (
 
 from app import limits
 
-
-def storable(text: str) -> str:
-    """Refuse text that has no UTF-8 form: half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text") from None
-    return text
-
-
 DIGITS = re.compile("-?[0-9]+")
 NO_TEXT = re.compile("(?!)")
 
@@ -69,7 +59,7 @@ def to_utc(moment: datetime) -> datetime:
 
 @dataclass(frozen=True)
 class Text(GroupedMetadata):
-    """Text, for a column of `String(max_length)`."""
+    """Text, for a column of `String(max_length)`; half a surrogate pair is none."""
 
     max_length: int
     min_length: int = 0
@@ -81,7 +71,6 @@ class Text(GroupedMetadata):
             max_length=self.max_length,
             pattern=r"^[^\x00]*$",  # PostgreSQL stores no NUL character in text
         )
-        yield AfterValidator(storable)
 
 
 @dataclass(frozen=True)
