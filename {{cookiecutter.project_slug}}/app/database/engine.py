@@ -29,7 +29,7 @@ from app.database.pool import (
 {% endif %}
 )
 from app.database.slow_queries import log_slow_queries
-from app.settings import DAY, Settings, get_settings
+from app.settings import Settings, get_settings
 
 PROBE_TIMEOUT = 2
 """Seconds for the database to say that all is well."""
@@ -61,24 +61,11 @@ def get_capacity() -> int:
     return int(options["pool_size"] + options["max_overflow"])
 
 
-{% if has_server %}
-def build_engine(
-    settings: Settings,
-    primary: AsyncEngine | None = None,
-    **options: Any,
-) -> AsyncEngine:
-    """Return a new engine, which has not connected yet.
-
-    `primary` lends it connections while its own server is away. `options` replace
-    those of the settings, for an engine without a pool, say.
-    """
-{% else %}
 def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     """Return a new engine, which has not connected yet.
 
     `options` replace those of the settings, for an engine without a pool, say.
     """
-{% endif %}
     options = options or get_engine_options(settings)
     options["connect_args"] = dialect.connect_args(
 {% if cookiecutter.database == "postgresql" %}
@@ -92,33 +79,28 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
     built = create_async_engine(settings.database_url, **options)
     engine = built{{ ".sync_engine" if is_async }}
     dialect.listen(engine)
-{% if has_server %}
-    connect_to_first(engine, {{ "primary.sync_engine if primary else None" if is_async else "primary" }})
+    if settings.database_slow_query:
+        log_slow_queries(engine, settings)
+{% if not has_server %}
+    if dialect.in_memory(settings.database_url):
+        return built  # its connection is the database
+{% endif %}
     close_changed_connections(engine)
     if "execution_options" not in options:  # it is there to write
         close_read_only_connections(engine)
+{% if has_server %}
         report_unknown_outcomes(engine)
-{% else %}
-    if not dialect.in_memory(settings.database_url):
-        close_changed_connections(engine)
-        if "execution_options" not in options:  # it is there to write
-            close_read_only_connections(engine)
+        connect_to_first(engine)
 {% endif %}
     if settings.database_pool_pre_ping:
         replace_broken_connections(engine)
-    if settings.database_slow_query:
-        log_slow_queries(
-            engine,
-            settings.database_slow_query,
-            hide_parameters=settings.database_hide_parameters,
-        )
     return built
 
 
-def build_schema_engine(url: URL) -> AsyncEngine:
-    """Return an engine, without a pool, on which a statement may take a day."""
-    longer = {"database_url": url, "database_statement_timeout": DAY}
-    return build_engine(get_settings().model_copy(update=longer), poolclass=NullPool)
+def build_unpooled_engine(url: URL, timeout: float) -> AsyncEngine:
+    """Return an engine without a pool, whose statements may take so many seconds."""
+    changes = {"database_url": url, "database_statement_timeout": timeout}
+    return build_engine(get_settings().model_copy(update=changes), poolclass=NullPool)
 
 
 @lru_cache
@@ -141,42 +123,39 @@ def get_read_engine() -> AsyncEngine:
         return get_engine().execution_options(isolation_level="AUTOCOMMIT")
 {% endif %}
     url = settings.database_read_url or settings.database_url
-{% if has_server %}
-    has_replica = settings.database_read_url is not None
-    primary = build_engine(settings, poolclass=NullPool) if has_replica else None
-{% endif %}
 {% if cookiecutter.database == "postgresql" %}
     if url.query.get("target_session_attrs") == "prefer-standby":
         url = url.update_query_dict({"target_session_attrs": "standby"})
 {% endif %}
-    engine = build_engine(
+    built = build_engine(
         settings.model_copy(update={"database_url": url}),
-{% if has_server %}
-        primary,
-{% endif %}
         **get_engine_options(settings),
         execution_options={"read_only": True},
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
     )
+    engine = built{{ ".sync_engine" if is_async }}
+{% if has_server %}
+    has_replica = settings.database_read_url is not None
+    primary = build_engine(settings, poolclass=NullPool) if has_replica else None
+    connect_to_first(engine, {{ "primary.sync_engine if primary else None" if is_async else "primary" }})
+{% endif %}
 {% if cookiecutter.database == "postgresql" %}
     # PgBouncer would let others have the connection, and what was set on it.
     if not settings.database_pgbouncer:
-        refuse_writes(engine{{ ".sync_engine" if is_async }})
+        refuse_writes(engine)
 {% else %}
-    refuse_writes(engine{{ ".sync_engine" if is_async }})
+    refuse_writes(engine)
 {% endif %}
-    return engine
+    return built
 
 
 @lru_cache
 def get_probe_engine(url: URL) -> AsyncEngine:
     """Return an engine without a pool: a full pool is no sign of a broken database."""
-    settings = get_settings()
 {% if not has_server %}
     if dialect.in_memory(url):
         return get_engine()
 {% endif %}
-    hasty = {"database_url": url, "database_statement_timeout": PROBE_TIMEOUT}
-    return build_engine(settings.model_copy(update=hasty), poolclass=NullPool)
+    return build_unpooled_engine(url, PROBE_TIMEOUT)
 {% endcall %}

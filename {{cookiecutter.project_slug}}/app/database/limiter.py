@@ -84,35 +84,29 @@ def get_limiter() -> Limiter:
 OPEN: ContextVar[set[str] | None] = ContextVar("open", default=None)
 
 
-def get_open_kinds() -> set[str]:
+def get_open_kinds(kind: str) -> set[str]:
     """Return which kinds of sessions are open here, or in what has started this.
 
     A task that opened another one would wait for a place, or a lock, while it is
     waited for by who holds that.
+
+    Raises:
+        InvalidRequestError: There is one of this kind.
     """
     kinds = OPEN.get()
     if not kinds:
         kinds = set()
         OPEN.set(kinds)
-    return kinds
-
-
-def refuse_second(kinds: set[str], kind: str) -> None:
-    """Refuse a session that would wait for what the first one holds.
-
-    Raises:
-        InvalidRequestError: There is one of this kind.
-    """
     if kind in kinds:
         what = "pass it on; tasks and threads open theirs where none is open"
         raise InvalidRequestError(f"there is a session to {kind} already: {what}")
+    return kinds
 
 
 @asynccontextmanager
 async def place_for(kind: str) -> AsyncIterator[None]:
     """Hold a place: one for both, a session to write and one to read."""
-    kinds = get_open_kinds()
-    refuse_second(kinds, kind)
+    kinds = get_open_kinds(kind)
     if is_first := not kinds:
         await get_limiter().acquire(get_settings().database_pool_timeout)
     kinds.add(kind)
@@ -147,8 +141,7 @@ def place_in_thread(kind: str) -> Iterator[None]:
         asyncio.get_running_loop()
         what = "give what opens it to run_in_threadpool()"
         raise InvalidRequestError(f"a session would stop the event loop: {what}")
-    kinds = get_open_kinds()
-    refuse_second(kinds, kind)
+    kinds = get_open_kinds(kind)
     loop: asyncio.AbstractEventLoop | None = None
     if not kinds:
         with suppress(NoEventLoopError):

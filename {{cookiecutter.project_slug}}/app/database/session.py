@@ -4,11 +4,11 @@
 {% call engine() %}
 """The factory of sessions."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -28,25 +28,14 @@ class ReadSession({{ base }}):
         # Nobody stores what rows that are gone have held: it need not hold them.
         self.info[SEEN] = WeakValueDictionary()
 
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Refuse what the server would refuse, too: in tests, both sessions are one.
 
-@event.listens_for(ReadSession, "before_flush")
-def refuse_flush(*_: object) -> None:
-    """Refuse what the server would refuse, too: in tests, both sessions are one.
-
-    Raises:
-        InvalidRequestError: Always.
-    """
-    raise InvalidRequestError(ONLY_READS)
-
-
-def refuse_changes(session: AsyncSession) -> None:
-    """Refuse what a session that only reads would lose.
-
-    Raises:
-        InvalidRequestError: There is something to write.
-    """
-    if session.new or session.dirty or session.deleted:
-        raise InvalidRequestError(ONLY_READS)
+        Raises:
+            InvalidRequestError: There is something to write.
+        """
+        if self.new or self.dirty or self.deleted:
+            raise InvalidRequestError(ONLY_READS)
 
 
 OPTIONS: dict[str, Any] = {

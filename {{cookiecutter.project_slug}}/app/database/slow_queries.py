@@ -7,21 +7,23 @@ from typing import Any
 
 from sqlalchemy import Engine, ExceptionContext, event
 
+from app.settings import Settings
+
 logger = logging.getLogger(__name__)
 
 LONGEST = 2_000
 """Characters of a statement, or of its values, in a line of the log."""
 
 
-def log_slow_queries(engine: Engine, limit: float, *, hide_parameters: bool) -> None:
-    """Log each statement that takes `limit` seconds or longer, a failed one too."""
+def log_slow_queries(engine: Engine, settings: Settings) -> None:
+    """Log each statement that takes as long as the settings say, a failed one too."""
 
     def report(context: Any, statement: str, parameters: Any) -> None:
         seconds = time.perf_counter() - context.started
-        if seconds < limit:
+        if seconds < settings.database_slow_query:
             return
         text = re.sub(r"\s+", " ", statement).strip()[:LONGEST]
-        if not hide_parameters:
+        if not settings.database_hide_parameters:
             text += f" {parameters!r}"[:LONGEST]
         logger.warning("Database: slow query, %.3f s: %s", seconds, text)
 

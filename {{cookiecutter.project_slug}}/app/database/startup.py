@@ -21,7 +21,7 @@ from app.database import dialect, errors
 from app.database.creation import create_database, try_connection
 from app.database.diagnosis import diagnose
 {% if has_server %}
-from app.database.engine import build_schema_engine, get_probe_engine
+from app.database.engine import build_unpooled_engine, get_probe_engine
 {% endif %}
 from app.database.not_ready import (
     DatabaseNotReadyError,
@@ -32,7 +32,7 @@ from app.database.not_ready import (
 )
 from app.database.schema import compare_schema, prepare_schema, verify_schema
 {% if has_server %}
-from app.settings import get_settings
+from app.settings import DAY, get_settings
 {% endif %}
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,12 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
         if prepare:
             outcome = await prepare_database(engine)
             logger.info("Database: schema: %s", outcome)
-        await verify_database(engine{{ ", catch_up=True" if cookiecutter.database == "mysql" }})
+{% if cookiecutter.database == "mysql" %}
+        # On Galera, another node may have been prepared.
+        async with engine.connect() as connection:
+            {{ run_sync("dialect.catch_up") }}
+{% endif %}
+        await verify_database(engine)
         outcome = "it answers, and has what this code needs"
         logger.info("Database: verify: %s", outcome)
         # As above, this only reads.
@@ -150,26 +155,14 @@ async def reach_database(engine: AsyncEngine, *, create: bool) -> str:
 async def prepare_database(engine: AsyncEngine) -> str:
     """Create or upgrade the tables. Return what was done."""
 {% if has_server %}
-    engine = build_schema_engine(engine.url)
+    engine = build_unpooled_engine(engine.url, DAY)  # a statement may take long
 {% endif %}
     async with engine.connect() as connection:  # the lock ends with it
         return {{ run_sync("prepare_schema") }}
 
 
-{% if cookiecutter.database == "mysql" %}
-async def verify_database(
-    engine: AsyncEngine,
-    *,
-    writes: bool = False,
-    catch_up: bool = False,
-) -> None:
-    """Ask the database whether it works and has what this code needs.
-
-    On Galera, it may first `catch_up` with what has been prepared at another node.
-{% else %}
 async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     """Ask the database whether it works and has what this code needs.
-{% endif %}
 
     Raises:
         DatabaseNotReadyError: It lacks something, or only reads though it `writes`.
@@ -179,10 +172,6 @@ async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
-{% if cookiecutter.database == "mysql" %}
-        if catch_up:
-            {{ run_sync("dialect.catch_up") }}
-{% endif %}
         difference = {{ run_sync("verify_schema") }}
         if writes and not difference:
             difference = {{ run_sync("dialect.why_read_only") }}

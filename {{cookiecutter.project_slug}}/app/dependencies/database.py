@@ -12,11 +12,7 @@ from sqlalchemy.exc import InvalidRequestError
 from {{ "sqlalchemy.ext.asyncio" if is_async else "sqlalchemy.orm" }} import {{ session }}
 
 from app.database.limiter import place_for{{ ", place_in_thread" if not is_async }}
-from app.database.session import (
-    get_read_session_factory,
-    get_session_factory,
-    refuse_changes,
-)
+from app.database.session import get_read_session_factory, get_session_factory
 from app.database.transaction import close, commit, {{ "let_others_write, " if cookiecutter.database == "sqlite" }}roll_back
 
 
@@ -68,7 +64,7 @@ async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ sessi
         session = get_read_session_factory()()
         try:
             yield session
-            refuse_changes(session)
+            session.{{ "sync_session." if is_async }}flush()
         finally:
             await close(session)
 
@@ -103,7 +99,7 @@ def open_read_session() -> Iterator[Session]:
     """Open a session that only reads, in a thread: each statement by itself."""
     with place_in_thread("read"), closing(get_read_session_factory()()) as session:
         yield session
-        refuse_changes(session)
+        session.flush()
 {% endif %}
 
 
