@@ -47,7 +47,7 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/.*", r"(description|help|prog|title|version)=|^logger\.(info|warning)\(.*'pass'$", WORDS),
     (r"app/.*", r"^(@lru_cache|\w+: dict.* = \{\}|@property)  \|  '@lru_cache'", SPEED),
     (r"app/web/(queries|service|lifespan)\.py", r"lru_cache|gc\.|garbage|10_000", SPEED),
-    (r"app/database/engine\.py", r"skip_autocommit_rollback|\"poolclass\": ", SPEED),
+    (r"app/database/engine\.py", r"skip_autocommit_rollback", SPEED),
     (r"app/database/engine\.py", r"in_memory|\"pool_size\": 1", "SQLite in memory: tests/faults/test_start.py"),
     (r"app/.*", r"^(PROBE_TIMEOUT|IDLE|FIRST_DELAY|LONGEST_DELAY|CONNECT_TIMEOUT|LONGEST|MILLISECOND) =", TIMES),
     (r"app/.*", r"RETRY_AFTER = |\w*keepalives|tcp_user_timeout|asyncio\.sleep|time\.sleep|min\(2 \* delay", TIMES),

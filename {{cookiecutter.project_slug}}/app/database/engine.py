@@ -7,13 +7,11 @@
 from functools import lru_cache
 from typing import Any
 
-{% if cookiecutter.engine == "async" %}
-from sqlalchemy import URL, AsyncAdaptedQueuePool
+from sqlalchemy import URL{{ ", Engine, create_engine" if not is_async }}
+{% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-{% else %}
-from sqlalchemy import URL, Engine, QueuePool, create_engine
 {% endif %}
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import {{ "NullPool" if has_server else "AsyncAdaptedQueuePool, NullPool" if is_async else "NullPool, QueuePool" }}
 
 from app.database import dialect
 {% if has_server %}
@@ -38,7 +36,6 @@ PROBE_TIMEOUT = 2
 def get_engine_options(settings: Settings) -> dict[str, Any]:
     """Return the pool and debug options of the engine."""
     {{ "return" if has_server else "options =" }} {
-        "poolclass": {{ "AsyncAdaptedQueuePool" if is_async else "QueuePool" }},
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_max_overflow,
         "pool_timeout": settings.database_pool_timeout,
@@ -51,6 +48,7 @@ def get_engine_options(settings: Settings) -> dict[str, Any]:
     if dialect.in_memory(settings.database_url):
         # Its one connection is lent to one request at a time, and kept.
         options |= {"pool_size": 1, "max_overflow": 0, "pool_recycle": -1}
+        options["poolclass"] = {{ "AsyncAdaptedQueuePool" if is_async else "QueuePool" }}
     return options
 {% endif %}
 
@@ -77,7 +75,7 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
 {% endif %}
     )
     built = create_async_engine(settings.database_url, **options)
-    engine = built{{ ".sync_engine" if is_async }}
+    engine = built.sync_engine
     dialect.listen(engine)
     if settings.database_slow_query:
         log_slow_queries(engine, settings)
@@ -127,27 +125,26 @@ def get_read_engine() -> AsyncEngine:
     if url.query.get("target_session_attrs") == "prefer-standby":
         url = url.update_query_dict({"target_session_attrs": "standby"})
 {% endif %}
-    built = build_engine(
+    engine = build_engine(
         settings.model_copy(update={"database_url": url}),
         **get_engine_options(settings),
         execution_options={"read_only": True},
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
     )
-    engine = built{{ ".sync_engine" if is_async }}
 {% if has_server %}
     has_replica = settings.database_read_url is not None
     primary = build_engine(settings, poolclass=NullPool) if has_replica else None
-    connect_to_first(engine, {{ "primary.sync_engine if primary else None" if is_async else "primary" }})
+    connect_to_first(engine.sync_engine, {{ "primary.sync_engine if primary else None" if is_async else "primary" }})
 {% endif %}
 {% if cookiecutter.database == "postgresql" %}
     # PgBouncer would let others have the connection, and what was set on it.
     if not settings.database_pgbouncer:
-        refuse_writes(engine)
+        refuse_writes(engine.sync_engine)
 {% else %}
-    refuse_writes(engine)
+    refuse_writes(engine.sync_engine)
 {% endif %}
-    return built
+    return engine
 
 
 @lru_cache

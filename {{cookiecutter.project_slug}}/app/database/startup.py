@@ -71,8 +71,7 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
             {{ run_sync("dialect.catch_up") }}
 {% endif %}
         await verify_database(engine)
-        outcome = "it answers, and has what this code needs"
-        logger.info("Database: verify: %s", outcome)
+        logger.info("Database: verify: it answers, and has what this code needs")
         # As above, this only reads.
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         async with reader.connect() as connection:

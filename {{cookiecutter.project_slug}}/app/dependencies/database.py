@@ -64,7 +64,7 @@ async def get_read_session(connection: HTTPConnection) -> AsyncIterator[{{ sessi
         session = get_read_session_factory()()
         try:
             yield session
-            session.{{ "sync_session." if is_async }}flush()
+            session.{{ "sync_session." if is_async }}flush()  # what it would lose, it refuses
         finally:
             await close(session)
 
