@@ -66,8 +66,8 @@ WITH = {
         "tests/guarantees/test_migrations.py",
     ],
     "create_all": [],
+    "async": [],
     "sync": ["app/web/cut_short.py", "tests/guarantees/test_threads.py"],
-    "async": ["app/database/one_task.py"],
 }
 
 

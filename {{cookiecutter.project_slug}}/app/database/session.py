@@ -4,21 +4,44 @@
 {% call engine() %}
 """The factory of sessions."""
 
+{% if is_async %}
+import asyncio
+{% endif %}
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from weakref import WeakValueDictionary
 
+{% if is_async %}
+from sqlalchemy import Connection, Engine
+{% endif %}
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.database.engine import get_engine, get_read_engine
-{% if is_async %}
-from app.database.one_task import OneTaskSession
-{% endif %}
 from app.database.pool import ONLY_READS
-from app.models.tracking import SEEN{{ ", TrackingSession" if not is_async }}
+from app.models.tracking import SEEN, TrackingSession
 
+{% if is_async %}
+
+class OneTaskSession(TrackingSession):
+    """A session that refuses to serve a second task.
+
+    Drivers differ in what they make of it, from an error to a silent loss of rows.
+    """
+
+    user: asyncio.Task[Any] | None = None
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        """Return where to send a statement: each one asks."""
+        task = asyncio.current_task()
+        self.user = self.user or task
+        if self.user is not task:
+            what = "tasks open theirs, open_session(), where none is open"
+            raise InvalidRequestError(f"another task uses this session: {what}")
+        return super().get_bind(*args, **kwargs)
+
+{% endif %}
 
 class ReadSession({{ base }}):
     """A session that refuses to write."""
