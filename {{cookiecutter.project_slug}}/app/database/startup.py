@@ -65,12 +65,7 @@ async def open_database(engine: AsyncEngine, *, prepare: bool, patience: float) 
         if prepare:
             outcome = await prepare_database(engine)
             logger.info("Database: schema: %s", outcome)
-{% if cookiecutter.database == "mysql" %}
-        # On Galera, another node may have been prepared.
-        async with engine.connect() as connection:
-            {{ run_sync("dialect.catch_up") }}
-{% endif %}
-        await verify_database(engine)
+        await verify_database(engine{{ ", catch_up=True" if cookiecutter.database == "mysql" }})
         logger.info("Database: verify: it answers, and has what this code needs")
         # As above, this only reads.
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -160,8 +155,20 @@ async def prepare_database(engine: AsyncEngine) -> str:
         return {{ run_sync("prepare_schema") }}
 
 
+{% if cookiecutter.database == "mysql" %}
+async def verify_database(
+    engine: AsyncEngine,
+    *,
+    writes: bool = False,
+    catch_up: bool = False,
+) -> None:
+    """Ask the database whether it works and has what this code needs.
+
+    On Galera, it may first `catch_up` with what has been prepared at another node.
+{% else %}
 async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     """Ask the database whether it works and has what this code needs.
+{% endif %}
 
     Raises:
         DatabaseNotReadyError: It lacks something, or only reads though it `writes`.
@@ -171,6 +178,10 @@ async def verify_database(engine: AsyncEngine, *, writes: bool = False) -> None:
     engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
+{% if cookiecutter.database == "mysql" %}
+        if catch_up:  # a proxy may lead another connection to another node
+            {{ run_sync("dialect.catch_up") }}
+{% endif %}
         difference = {{ run_sync("verify_schema") }}
         if writes and not difference:
             difference = {{ run_sync("dialect.why_read_only") }}
