@@ -3,31 +3,62 @@
 """What all resources promise: the tests of each say of which values."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+import pytest
 
 from tests.client import Client
 
 Body = dict[str, Any]
+Values = dict[str, list[Any]]
 
 
-@dataclass(frozen=True)
-class Resource:
-    """A resource, and two of it, which differ in each field."""
+class ResourceTests:
+    """The tests of a resource: a class that is derived from this one has its values."""
 
-    client: Client
     path: str
-    one: Body
-    other: Body
+    one: ClassVar[Body]
+    other: ClassVar[Body]
+    """It differs from `one` in each field."""
+    unique: ClassVar[Body] = {}
+    """For a third one, what no two may have."""
+    defaults: ClassVar[Body] = {}
+    """What the fields have that may be left out."""
+    accepted: ClassVar[Values]
+    """Of each field, values up to the bounds."""
+    refused: ClassVar[Values]
+    forms: ClassVar[Values] = {}
+    """Of a field, what may be sent, and how it is answered, where that differs."""
+    searched: ClassVar[list[str]] = []
 
-    async def check_life(self) -> None:
+    @pytest.fixture
+    def parents(self) -> Body:
+        """Return the keys of what each has to refer to."""
+        return {}
+
+    @pytest.fixture(autouse=True)
+    def use(self, client: Client, parents: Body) -> None:
+        """Let the tests use a client of the service."""
+        self.client, self.keys = client, parents
+
+    async def post(self, body: Body, **changes: Any) -> Any:
+        """Send a new one; return the answer."""
+        return await self.client.post(self.path, json=self.keys | body | changes)
+
+    async def check_pages(self, search: Body, one: Body, last: Body) -> None:
+        """Two rows are found, and no others."""
+        first = await self.client.get(self.path, params=search | {"limit": 1})
+        assert first.json() == {"items": [one], "next": one["id"]}
+        after = search | {"limit": 1, "after": one["id"]}
+        rest = await self.client.get(self.path, params=after)
+        assert rest.json() == {"items": [last], "next": None}
+
+    async def test_life(self) -> None:
         """One is created, read, changed field by field, deleted, and is gone."""
-        await self.check_documentation()
-        created = await self.client.post(self.path, json=self.one)
+        created = await self.post(self.one)
         row = created.json()
         assert created.status_code == 201
-        assert row.items() >= self.one.items()
+        assert row.items() >= (self.keys | self.one).items()
         assert row["created_at"] == row["updated_at"]
         url = created.headers["Location"]
         assert url == f"{self.path}/{row['id']}"
@@ -44,7 +75,7 @@ class Resource:
             response = await self.client.request(method, url, json=json)
             assert response.status_code == 404
 
-    async def check_documentation(self) -> None:
+    async def test_documentation(self) -> None:
         """Its routes are a group, and say what others, or a database, may do to it."""
         paths = (await self.client.get("/openapi.json")).json()["paths"]
         own = re.compile(re.escape(self.path) + r"(/\{\w+\})?")
@@ -54,78 +85,82 @@ class Resource:
                 assert told <= operation["responses"].keys(), (method, path)
                 assert operation["tags"], (method, path)
 
-    async def check_accepted(self, field: str, values: Sequence[Any]) -> None:
-        """Values of a field are stored and answered, in a change, too."""
-        for value in values:
-            created = await self.client.post(self.path, json=self.one | {field: value})
-            assert created.status_code == 201, value
+    async def test_accepted(self) -> None:
+        """Values up to the bounds are stored and answered, in a change, too."""
+        for field, value in pairs(self.accepted):
+            created = await self.post(self.one, **{field: value})
+            assert created.status_code == 201, (field, value)
             assert created.json()[field] == value
             url = created.headers["Location"]
             await self.client.patch(url, json={field: self.other[field]})
             changed = await self.client.patch(url, json={field: value})
-            assert changed.status_code == 200, value
+            assert changed.status_code == 200, (field, value)
             assert changed.json()[field] == value
             await self.client.delete(url)
 
-    async def check_refused(self, field: str, values: Sequence[Any]) -> None:
-        """Values are refused, in a change, too, and the answer names the field."""
-        created = await self.client.post(self.path, json=self.other)
-        url = created.headers["Location"]
-        for value in values:
-            body = {field: value}
+    async def test_refused(self) -> None:
+        """Others are refused, in a change, too, and the answer names the field."""
+        url = (await self.post(self.other)).headers["Location"]
+        for field, value in pairs(self.refused):
             for response in (
-                await self.client.post(self.path, json=self.one | body),
-                await self.client.patch(url, json=body),
+                await self.post(self.one, **{field: value}),
+                await self.client.patch(url, json={field: value}),
             ):
-                assert response.status_code == 422, value
+                assert response.status_code == 422, (field, value)
                 assert response.json()["errors"][0]["loc"][:2] == ["body", field]
                 assert "fit the schema" in response.json()["detail"]
 
-    async def check_least(self, least: Body) -> Any:
-        """No field of `least` may be left out; return what is stored of it."""
+    async def test_forms(self) -> None:
+        """A value may be written otherwise, and is answered in one form."""
+        for field, (sent, answered) in pairs(self.forms):
+            created = await self.post(self.one, **{field: sent})
+            assert created.json()[field] == answered
+            await self.client.delete(created.headers["Location"])
+
+    async def test_least(self) -> None:
+        """What may be left out has a value; the rest must be sent."""
+        sent = self.keys | self.one
+        least = {field: sent[field] for field in sent if field not in self.defaults}
         created = await self.client.post(self.path, json=least)
         assert created.status_code == 201
+        assert created.json().items() >= self.defaults.items()
         for field in least:
             body = {name: value for name, value in least.items() if name != field}
             response = await self.client.post(self.path, json=body)
             assert response.status_code == 422
             assert response.json()["errors"][0]["loc"] == ["body", field]
-        return created.json()
 
-    async def check_list(self) -> None:
-        """Rows are listed in pages."""
-        await self.check_pages({}, *await self.create(self.one, self.other))
+    async def test_list(self) -> None:
+        """They are listed in pages."""
+        rows = [(await self.post(body)).json() for body in (self.one, self.other)]
+        await self.check_pages({}, *rows)
 
-    async def check_search(self, field: str, third: Body) -> None:
-        """One, and a third that is alike in a field, are found, in pages, too."""
-        one, _, last = await self.create(self.one, self.other, third)
-        await self.check_pages({field: self.one[field]}, one, last)
+    async def test_search(self) -> None:
+        """Those of a value are found, in pages, too."""
+        bodies = (self.one, self.other, self.one | self.unique)
+        one, _, third = [(await self.post(body)).json() for body in bodies]
+        for field in self.searched:
+            await self.check_pages({field: self.one[field]}, one, third)
 
-    async def check_pages(self, search: Body, one: Body, last: Body) -> None:
-        """Two rows are found, and no others."""
-        first = await self.client.get(self.path, params=search | {"limit": 1})
-        assert first.json() == {"items": [one], "next": one["id"]}
-        after = search | {"limit": 1, "after": one["id"]}
-        rest = await self.client.get(self.path, params=after)
-        assert rest.json() == {"items": [last], "next": None}
-
-    async def check_unique(self, third: Body, taken: Body) -> None:
-        """The value that one has is taken, for a third one and for the other one."""
-        [field] = taken
-        await self.client.post(self.path, json=self.one)
-        other = await self.client.post(self.path, json=self.other)
+    async def test_unique(self) -> None:
+        """What is taken is so in any form, for a new one and for another one."""
+        await self.post(self.one)
+        other = await self.post(self.other)
         url = other.headers["Location"]
-        for response in (
-            await self.client.post(self.path, json=third | taken),
-            await self.client.patch(url, json=taken),
-        ):
-            assert response.status_code == 409
-            assert response.json()["detail"] == f"{field} is already taken."
-            assert response.json()["errors"][0]["loc"] == ["body", field]
+        for field in self.unique:
+            forms = self.forms.get(field, [(self.one[field], None)])
+            taken = {field: forms[0][0]}
+            for response in (
+                await self.post(self.other | self.unique, **taken),
+                await self.client.patch(url, json=taken),
+            ):
+                assert response.status_code == 409
+                assert response.json()["detail"] == f"{field} is already taken."
+                assert response.json()["errors"][0]["loc"] == ["body", field]
         assert (await self.client.get(url)).json() == other.json()
 
-    async def create(self, *bodies: Body) -> list[Body]:
-        """Store some, and return them."""
-        posts = [await self.client.post(self.path, json=body) for body in bodies]
-        return [response.json() for response in posts]
+
+def pairs(values: Values) -> list[tuple[str, Any]]:
+    """Return each value, with the field that it is for."""
+    return [(field, value) for field, some in values.items() for value in some]
 {% endcall %}
