@@ -22,7 +22,7 @@ from app.database.session import get_read_session_factory, get_session_factory
 from app.main import create_app
 from app.settings import get_settings
 from tests.client import HEADERS, Client, Journal
-from tests.server import NOTE, drop_statement, new_url
+from tests.server import DROP, {{ "NOTE, " if cookiecutter.database == "mysql" }}new_url
 {% if cookiecutter.database == "mysql" %}
 from tests.sqlite import LEFT_OUT
 {% endif %}
@@ -31,13 +31,13 @@ from tests.sqlite import LEFT_OUT
 pytest.register_assert_rewrite("tests.resource")
 
 
+{% if cookiecutter.database == "mysql" %}
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say so when the results do not mean what they seem to."""
     if NOTE:
         terminalreporter.write_line(f"NOTE: these tests ran {NOTE}", yellow=True)
 
 
-{% if cookiecutter.database == "mysql" %}
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Skip what SQLite cannot stand in for."""
     for item in items:
@@ -47,15 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 
 {% endif %}
 async def drop(url: URL) -> None:
-    """Drop a database of the tests."""
-    statement = drop_statement(url)
-    if statement is None:
+    """Drop a database of the tests, but for files: they go with their folder."""
+    if DROP is None:
         return
     server_url, _ = dialect.creation(url)
     options = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
     engine = create_async_engine(server_url, **options)
     async with engine.connect() as connection:
-        await connection.execute(text(statement))
+        await connection.execute(text(DROP.format(url.database)))
     await engine.dispose()
 {% if is_async %}
 
