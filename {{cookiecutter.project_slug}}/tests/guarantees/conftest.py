@@ -4,9 +4,6 @@
 """Fixtures: the service with the tests' own models and routes."""
 
 from collections.abc import AsyncIterator{{ ", Iterator" if cookiecutter.engine == "async" }}
-{% if alembic %}
-from pathlib import Path
-{% endif %}
 
 import pytest
 from fastapi import FastAPI
@@ -19,22 +16,6 @@ from app.database.engine import get_engine
 from app.models.base import Base
 from tests.client import Client
 from tests.guarantees.own import TABLES, router
-{% if alembic %}
-
-MIGRATION = """
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "own", {!r}
-
-def upgrade():
-    columns = [sa.Column(name, sa.Integer) for name in ("id", "size")]
-    op.create_table("own_things", *columns)
-
-def downgrade():
-    op.drop_table("own_things")
-"""
-{% endif %}
 
 
 @pytest.fixture(scope="session")
@@ -65,25 +46,44 @@ def known_tables() -> Iterator[None]:
 
 
 @pytest.fixture
-def newer_code({{ "tmp_path: Path, monkeypatch: pytest.MonkeyPatch" if alembic }}) -> Iterator[None]:
+def newer_code({{ "own_migration: None" if alembic }}) -> Iterator[None]:
     """Let the service have one more table{{ ", and the migration that makes it" if alembic }}."""
     columns = (Column("id", Integer, primary_key=True), Column("size", Integer))
     table = Table("own_things", Base.metadata, *columns)
+    yield
+    Base.metadata.remove(table)
 {% if alembic %}
+
+
+MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "own", {!r}
+
+def upgrade():
+    columns = [sa.Column(name, sa.Integer) for name in ("id", "size")]
+    op.create_table("own_things", *columns)
+
+def downgrade():
+    op.drop_table("own_things")
+"""
+
+
+@pytest.fixture
+def own_migration(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Let the service know a migration beside its own."""
+    folder = tmp_path_factory.mktemp("versions")
+    (folder / "own.py").write_text(MIGRATION.format(tuple(schema.get_heads())))
     config = schema.get_alembic_config()
-    versions = Path(schema.get_scripts().dir, "versions")
     config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", f"{versions}\n{tmp_path}")
-    heads = tuple(schema.get_heads())
-    (tmp_path / "own.py").write_text(MIGRATION.format(heads))
+    folders = f"{schema.get_scripts().dir}/versions\n{folder}"
+    config.set_main_option("version_locations", folders)
     monkeypatch.setattr(schema, "get_alembic_config", lambda: config)
     for cached in (schema.get_scripts, schema.get_revisions):
-        cached.cache_clear()
+        monkeypatch.setattr(schema, cached.__name__, cached.__wrapped__)
 {% endif %}
-    yield
-{% if alembic %}
-    for cached in (schema.get_scripts, schema.get_revisions):
-        cached.cache_clear()
-{% endif %}
-    Base.metadata.remove(table)
 {% endcall %}

@@ -22,7 +22,7 @@ from app.database import engine
 from app.database.creation import create_database
 from app.database.engine import build_engine
 from app.database.not_ready import DatabaseNotReadyError
-from app.database.startup import open_database, prepare_database, verify_database
+from app.database.startup import open_database, verify_database
 from app.database.url import parse_url
 from app.logs import configure_logging
 {% if not alembic %}
@@ -91,8 +91,6 @@ async def test_verification_creates_nothing(empty_engine: AsyncEngine) -> None:
     for _ in range(2):
         with pytest.raises(DatabaseNotReadyError, match=ADVICE):
             await open_database(empty_engine, prepare=False, patience=5)
-    await prepare_database(empty_engine)
-    await verify_database(empty_engine)
 
 
 {% if alembic %}
