@@ -19,25 +19,22 @@ journal: list[str] = []
 logger = logging.getLogger(__name__)
 
 
-class Journal:
-    """Notes when the service begins to answer, and logs failures as a server does.
+def journaled(app: ASGIApp) -> ASGIApp:
+    """Note when the service begins to answer, and log failures as a server does.
 
     Pytest shows that log with a test that fails: a 500 alone does not say why.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
                 journal.append(f"answer {message['status']}")
             await send(message)
 
         try:
-            await self.app(scope, receive, note)
+            await app(scope, receive, note)
         except Exception:
             logger.exception("The service has failed")
             raise
+
+    return call

@@ -21,7 +21,7 @@ from app.database.engine import build_engine, get_engine, get_read_engine
 from app.database.session import get_read_session_factory, get_session_factory
 from app.main import create_app
 from app.settings import get_settings
-from tests.client import HEADERS, Client, Journal
+from tests.client import HEADERS, Client, journaled
 from tests.server import DROP, {{ "NOTE, " if cookiecutter.database == "mysql" }}new_url
 {% if cookiecutter.database == "mysql" %}
 from tests.sqlite import LEFT_OUT
@@ -77,7 +77,7 @@ async def started_client(app: FastAPI) -> AsyncIterator[Client]:
     """Start the service as a server does, on an empty database; stop it at the end."""
     # What a route raises is to be seen as a client sees it.
 {% if is_async %}
-    transport = ASGITransport(Journal(app), raise_app_exceptions=False)
+    transport = ASGITransport(journaled(app), raise_app_exceptions=False)
     address = "http://testserver"
     async with (
         app.router.lifespan_context(app),
@@ -85,7 +85,7 @@ async def started_client(app: FastAPI) -> AsyncIterator[Client]:
     ):
         yield client
 {% else %}
-    heard = Journal(app)
+    heard = journaled(app)
     with Client(heard, raise_server_exceptions=False, headers=HEADERS) as client:
         yield client
 {% endif %}
@@ -93,24 +93,21 @@ async def started_client(app: FastAPI) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def client(started_client: Client) -> AsyncIterator[Client]:
+async def client(
+    started_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Client]:
     """Return a client of the service; what it stores is gone after the test.
 
     All sessions use one connection, in a transaction that is rolled back. What they
     call a transaction is a savepoint in it, so that they may commit and roll back.
     """
-    factories = [get_session_factory(), get_read_session_factory()]
-    usual = [dict(factory.kw) for factory in factories]
     async with get_engine().connect() as connection:
         transaction = await connection.begin()
-        for factory in factories:
-            factory.configure(
-                bind=connection,
-                join_transaction_mode="create_savepoint",
-            )
+        own = {"bind": connection, "join_transaction_mode": "create_savepoint"}
+        for factory in (get_session_factory(), get_read_session_factory()):
+            monkeypatch.setattr(factory, "kw", factory.kw | own)
         yield started_client
-        for factory, options in zip(factories, usual, strict=True):
-            factory.kw = options
         await transaction.rollback()
 
 
