@@ -41,13 +41,12 @@ def test_log_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uvicorn's lines go where the others go, in one form."""
     server = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.access")]
     root = logging.getLogger()
-    before = root.handlers[:], root.level
-    root.handlers.clear()
-    logging.config.dictConfig(LOGGING_CONFIG)
-    configure_logging()
-    handlers = root.handlers[:]
-    root.handlers[:], root.level = before
-    assert len(handlers) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(root, "handlers", [])
+        patch.setattr(root, "level", root.level)
+        logging.config.dictConfig(LOGGING_CONFIG)
+        configure_logging()
+        assert len(root.handlers) == 1
     assert not any(logger.handlers for logger in server)
     assert all(logger.propagate for logger in server)
 {% endcall %}
