@@ -28,7 +28,7 @@ def find_violation(error: DBAPIError) -> Violation | None:
     """Tell which constraint a statement violated, if that is what happened."""
     cause = cause_of(error)
     code = dialect.code(cause)
-    kind = dialect.VIOLATIONS.get(code) or dialect.VIOLATIONS.get(str(code)[:2])
+    kind = dialect.VIOLATIONS.get(code)
     if kind is None:
         return None
     if kind is errors.REFERENCE and is_referred(error):

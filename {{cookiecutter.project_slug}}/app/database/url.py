@@ -34,16 +34,14 @@ def parse_url(text: str | URL) -> URL:
         raise ValueError(message) from None
     backend = dialect.DRIVER.partition("+")[0]
 {% if has_server %}
-    if url.drivername == "{{ "postgres" if cookiecutter.database == "postgresql" else "mariadb" }}":  # as some platforms write it
-        url = url.set(drivername=backend)
-{% endif %}
-    if url.get_backend_name() != backend:
-        message = f"{url.drivername} is not used here: expected {dialect.EXAMPLE}"
-        raise ValueError(message)
+    # The other name is how some platforms write it.
+    if url.drivername in {backend, "{{ "postgres" if cookiecutter.database == "postgresql" else "mariadb" }}"}:
+{% else %}
     if url.drivername == backend:
+{% endif %}
         url = url.set(drivername=dialect.DRIVER)
     if url.drivername != dialect.DRIVER:
-        message = f"the driver must be {dialect.DRIVER}, not {url.drivername}"
+        message = f"{url.drivername} is not used here: expected {dialect.EXAMPLE}"
         raise ValueError(message)
     {{ "return dialect.translate(check(url))" if has_server else "return check(url)" }}
 
@@ -64,8 +62,7 @@ def check(url: URL) -> URL:
 {% else %}
         if name.replace("-", "_") in FILES and not Path(str(file)).is_file():
 {% endif %}
-            message = f"{name}: there is no file {file}"
-            raise ValueError(message)
+            raise ValueError(f"{name}: there is no file {file}")
     if "@" in f"{url.host}{url.database}":
         raise ValueError(ENCODING)
     if not url.database or not 0 < (1 if url.port is None else url.port) <= LAST_PORT:
@@ -73,8 +70,7 @@ def check(url: URL) -> URL:
         raise ValueError(message)
 {% else %}
     if url.host:
-        message = f"the path of a file follows three slashes: {dialect.EXAMPLE}"
-        raise ValueError(message)
+        raise ValueError(f"the path of a file follows three slashes: {dialect.EXAMPLE}")
 {% endif %}
     if "\0" in f"{url.username}{url.password}{url.host}{url.database}":
         raise ValueError("has a NUL character, %00")

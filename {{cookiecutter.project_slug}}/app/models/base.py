@@ -41,11 +41,7 @@ class Timestamp(TypeDecorator[datetime]):
     cache_ok = True
     python_type = datetime
 
-    def process_bind_param(
-        self,
-        value: datetime | None,
-        dialect: Dialect,
-    ) -> datetime | None:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         # Python would take a naive one for a time of this machine's zone.
