@@ -40,8 +40,11 @@ def parse_url(text: str | URL) -> URL:
     if url.drivername == backend:
 {% endif %}
         url = url.set(drivername=dialect.DRIVER)
-    if url.drivername != dialect.DRIVER:
+    if url.get_backend_name() != backend:
         message = f"{url.drivername} is not used here: expected {dialect.EXAMPLE}"
+        raise ValueError(message)
+    if url.drivername != dialect.DRIVER:
+        message = f"the driver must be {dialect.DRIVER}, not {url.drivername}"
         raise ValueError(message)
     {{ "return dialect.translate(check(url))" if has_server else "return check(url)" }}
 
