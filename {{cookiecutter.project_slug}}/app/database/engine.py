@@ -35,7 +35,7 @@ PROBE_TIMEOUT = 2
 
 def get_engine_options(settings: Settings) -> dict[str, Any]:
     """Return the pool and debug options of the engine."""
-    {{ "return" if has_server else "options =" }} {
+    {{ "return" if has_server else "options: dict[str, Any] =" }} {
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_max_overflow,
         "pool_timeout": settings.database_pool_timeout,
