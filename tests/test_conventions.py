@@ -13,6 +13,7 @@ from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 
 from tests.conftest import NO_GIT_CONFIGURATION, SERVERS, Project, clean_environment, execute
+from tests.mutations import CUTS
 from tests.test_variants import WITH
 from tests.variants import ROOT, VARIANTS, Variant
 
@@ -266,3 +267,9 @@ def test_checks_of_a_fork(tmp_path: Path) -> None:
 
 
 CHANGED_NAME = ("cookiecutter-fastapi-sqlalchemy", "acme-cookiecutter")
+
+
+def test_cuts(project: Project, variant: Variant) -> None:
+    """What `make test-mutations` takes out of a variant is there."""
+    for cut in (cut for cut in CUTS if cut.variant == str(variant)):
+        assert cut.old in (project.path / cut.file).read_text(encoding="utf-8"), cut

@@ -66,7 +66,7 @@ def test_killed_connections(stressed: Project, database_url: str, variant: Varia
 
 @only(database=SERVERS)
 def test_killed_before_commit(stressed: Project, database_url: str, variant: Variant) -> None:
-    """A connection that dies between the last statement and COMMIT: 503, and no row; before ROLLBACK it is no matter."""
+    """A connection that dies between the last statement and COMMIT: 503, and no row; before ROLLBACK: no matter."""
     with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, log):
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             running = [pool.submit(client.post, f"/stress/write?name=n{number}&seconds=4") for number in range(9)]

@@ -4,9 +4,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
-from unittest.mock import Mock
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import pytest
@@ -30,7 +29,17 @@ HOSTILE += [-1, 0, 9**9, 2**31, 2**63, 10**400, 0.001, float("nan"), [], {}, "';
 MALFORMED = [b"\xff", b" " * (2**20 + 1)]
 """Bodies that are no text, or too long."""
 
-BUSY, STALE = Mock(side_effect=PoolTimeoutError), Mock(side_effect=StaleDataError)
+
+def failing(error: Exception) -> Callable[..., NoReturn]:
+    """Return a function that raises an error."""
+
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+BUSY, STALE = failing(PoolTimeoutError()), failing(StaleDataError())
 FAULTS = [(Limiter, "acquire", BUSY), (Session, "flush", STALE), None]
 """What may go wrong in any route; then, nothing."""
 
