@@ -99,10 +99,8 @@ def get_settings() -> Settings:
         ]
         place = Path(str(Settings.model_config["env_file"])).name
         message = f"Wrong settings (environment or {place}): " + "; ".join(lines)
-        raise SystemExit(message) from None
     except SettingsError as error:
         message = f'Wrong settings: {error}: write it as JSON, ["a", "b"], say'
-        raise SystemExit(message) from None
     except (OSError, UnicodeError) as error:
         message = f"Wrong settings: .env cannot be read as UTF-8: {error}"
-        raise SystemExit(message) from None
+    raise SystemExit(message)
