@@ -71,6 +71,20 @@ KEPT: list[tuple[str, str, str]] = [
     (r"migrations/versions/.*", r"'unique=False,?' -> ''", EQUIVALENT),
     (r"app/schemas/json_object\.py", r"'1e300' -> ", EQUIVALENT),
     (r"app/database/(pool|dialect)\.py", r"REFUSALS|invalidate_pool|is_disconnect", FAULTS),
+    (r"app/database/pool\.py", r"context\.(statement|execution_context)|connection_of|in connection\.info", FAULTS),
+    (r"app/database/(lock|hosts)\.py", r"return True|silent\.pop|failures\.insert", FAULTS),
+    (r"app/database/engine\.py", r"_timeout\"|DAY|replace_broken_connections|connect_args|changes = ", FAULTS),
+    (r"app/database/(transaction|limiter|startup)\.py", r"CancelledError|dispose\(close|\{errors\.AWAY", FAULTS),
+    (r"app/api/routes/health\.py", r"'timeout=PROBE_TIMEOUT' -> ", FAULTS),
+    (r"migrations/env\.py", r"insist\(|commits\.clear|is_relative", "locks that others hold: tests/faults/test_locks.py"),
+    (r"migrations/env\.py", r"Literal\[False\]", EQUIVALENT),
+    (r"app/database/dialect\.py", r"\"charset\": ", EQUIVALENT),
+    (r"app/database/dialect\.py", r"^SMALL =", "how long a statement may be is a matter of taste"),
+    (r"app/database/hosts\.py", r"^(SLOW|A_WHILE|A_TRY) =", TIMES),
+    (r"app/web/lifespan\.py", r"SOON", TIMES),
+    (r"app/models/tracking\.py", r"^FIXED =", SPEED),
+    (r"app/web/request_fields\.py", r"validation_alias or field\.alias", EQUIVALENT),
+    (r"app/web/problems\.py", r"some\[0\].*'\(0 - 1\)'", EQUIVALENT),
 ]
 """What need not be noticed: files, words of the line or of the change, and the reason."""
 

@@ -19,6 +19,7 @@ def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
         assert name.upper() in text
         if not field.is_required() and name != "database_prepare_on_startup":
             assert getattr(example, name) == field.default
+    assert Settings.model_fields["database_prepare_on_startup"].default is False
 
 
 @pytest.mark.parametrize(

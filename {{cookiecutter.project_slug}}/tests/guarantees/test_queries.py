@@ -40,6 +40,8 @@ async def shelf_id(committing_client: Client) -> int:
         shelf = OwnShelf(name="a", books=books)
         session.add(shelf)
         await session.flush()
+        books[0].pages += 2  # PostgreSQL moves it behind the others
+        await session.flush()
         return shelf.id
 
 
@@ -62,14 +64,14 @@ async def test_relations(shelf_id: int) -> None:
                     options=[option],
                 )
                 read = ShelfRead.model_validate(row)
-                assert [book.title for book in read.books] == list("01234")
+                assert sorted(book.title for book in read.books) == list("01234")
         async with open_read_session() as session:
             page = PageParameters()
             found = await read_page(session, OwnShelf, page, options=[option])
             assert len(found["items"][0].books) == 5
 
 
-ORDERS = [(None, "01234"), (OwnBook.pages, "02413"), (OwnBook.pages.desc(), "31420")]
+ORDERS = [(None, "01234"), (OwnBook.pages, "24130"), (OwnBook.pages.desc(), "03142")]
 
 
 @pytest.mark.parametrize(("order", "expected"), ORDERS)
@@ -101,7 +103,7 @@ async def test_times(shelf_id: int) -> None:
         assert shelf.updated_at == made
         assert made.utcoffset() == timedelta()
         shelf.name = "b"
-        shelf.created_at = made - timedelta(days=1)
+        shelf.created_at = earlier = made.replace(year=2025, day=1, microsecond=123_457)
         await session.flush()
         assert vars(shelf)["updated_at"] > made  # and reading it would load nothing
         change = update(OwnShelf).values(name="c")
@@ -113,6 +115,6 @@ async def test_times(shelf_id: int) -> None:
         assert shelf.name == "d"
     async with open_read_session() as session:
         again = await get_or_404(session, OwnShelf, shelf_id)
-        assert again.created_at == made - timedelta(days=1)
+        assert again.created_at == earlier
         assert again.updated_at == shelf.updated_at
 {% endcall %}
