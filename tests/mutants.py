@@ -76,7 +76,7 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/database/engine\.py", r"_timeout\"|DAY|replace_broken_connections|connect_args|changes = ", FAULTS),
     (r"app/database/(transaction|limiter|startup)\.py", r"CancelledError|dispose\(close|\{errors\.AWAY", FAULTS),
     (r"app/api/routes/health\.py", r"'timeout=PROBE_TIMEOUT' -> ", FAULTS),
-    (r"migrations/env\.py", r"insist\(|commits\.clear|is_relative", "locks that others hold: tests/faults/test_locks.py"),
+    (r"migrations/env\.py", r"insist\(|commits\.clear|is_relative", "locks of others: tests/faults/test_locks.py"),
     (r"migrations/env\.py", r"Literal\[False\]", EQUIVALENT),
     (r"app/database/dialect\.py", r"\"charset\": ", EQUIVALENT),
     (r"app/database/dialect\.py", r"^SMALL =", "how long a statement may be is a matter of taste"),
