@@ -1,5 +1,6 @@
 {% from "engine.jinja" import engine with context %}
 {% set is_async = cookiecutter.engine == "async" %}
+{% set built = "built" if is_async else "engine" %}
 {% set has_server = cookiecutter.database != "sqlite" %}
 {% call engine() %}
 """The engine: one for the process, made on first use."""
@@ -74,14 +75,16 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
         settings.database_statement_timeout,
 {% endif %}
     )
-    built = create_async_engine(settings.database_url, **options)
+    {{ built }} = create_async_engine(settings.database_url, **options)
+{% if is_async %}
     engine = built.sync_engine
+{% endif %}
     dialect.listen(engine)
     if settings.database_slow_query:
         log_slow_queries(engine, settings)
 {% if not has_server %}
     if dialect.in_memory(settings.database_url):
-        return built  # its connection is the database
+        return {{ built }}  # its connection is the database
 {% endif %}
     close_changed_connections(engine)
     if "execution_options" not in options:  # it is there to write
@@ -92,7 +95,7 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
 {% endif %}
     if settings.database_pool_pre_ping:
         replace_broken_connections(engine)
-    return built
+    return {{ built }}
 
 
 def build_unpooled_engine(url: URL, timeout: float) -> AsyncEngine:
