@@ -57,7 +57,7 @@ class ReadSession({{ base }}):
         Raises:
             InvalidRequestError: There is something to write.
         """
-        if self.new or self.dirty or self.deleted:
+        if self.new or self.deleted or any(map(self.is_modified, self.dirty)):
             raise InvalidRequestError(ONLY_READS)
 
 

@@ -3,12 +3,12 @@
 """The sessions of a request, and of what runs outside of one."""
 
 from collections.abc import AsyncIterator{{ ", Iterator" if not is_async }}
-from contextlib import {{ "AbstractAsyncContextManager, asynccontextmanager" if is_async else "closing, contextmanager" }}
+from contextlib import {{ "AbstractAsyncContextManager, asynccontextmanager" if is_async else "closing, contextmanager, suppress" }}
 from typing import Annotated
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError{{ ", SQLAlchemyError" if not is_async }}
 from {{ "sqlalchemy.ext.asyncio" if is_async else "sqlalchemy.orm" }} import {{ session }}
 
 from app.database.limiter import place_for{{ ", place_in_thread" if not is_async }}
@@ -45,7 +45,7 @@ async def get_database_session(
                 await let_others_write(session)
 {% endif %}
             yield session
-            await commit(session)
+            await commit(session{{ ", is_request=connection is not NO_REQUEST" if is_async }})
         except BaseException:
             await roll_back(session)
             raise
@@ -90,7 +90,8 @@ def open_session() -> Iterator[Session]:
             yield session
             session.commit()
         except BaseException:
-            session.rollback()
+            with suppress(SQLAlchemyError):  # the server rolls back who has gone
+                session.rollback()
             raise
 
 
