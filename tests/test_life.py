@@ -87,6 +87,23 @@ class Entry(Entity):
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
 '''
+PLACES = '''
+
+class Alley(Entity):
+    """Where zones are."""
+
+    __tablename__ = "alleys"
+
+    name: Mapped[str] = mapped_column(String(20))
+
+
+class Zone(Entity):
+    """Where things are."""
+
+    __tablename__ = "zones"
+
+    alley_id: Mapped[int] = mapped_column(ForeignKey("alleys.id"), index=True)
+'''
 FILL = [
     "INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada'), ('bob@example.com', 'Bob')",
     "INSERT INTO products (name, price, quantity) VALUES ('Lamp', 9.9, 3), ('Desk', 99, 1), ('Chair', 49, 4)",
@@ -349,6 +366,21 @@ def outgrow(life: Life) -> None:
         assert str(sql(life.url, f"SELECT ({kind})::text")) == "bigint"
 
 
+def place(life: Life) -> None:
+    """Change the index of a key; take two tables away with the keys to them: nothing is to be corrected by hand."""
+    path = life.project.path / MODELS
+    before, key = path.read_text(), 'mapped_column(ForeignKey("alleys.id"), index=True)'
+    path.write_text(before.replace("    note: ", f"    alley_id: Mapped[int | None] = {key}\n    note: ") + PLACES)
+    life.generate("places")
+    life.settle()
+    life.edit(MODELS, (f"Mapped[int] = {key}", f"Mapped[int] = {key.replace('index', 'unique')}"))
+    life.generate("unique")
+    life.settle()
+    path.write_text(before)
+    life.generate("placeless")
+    life.settle()
+
+
 def reduce(life: Life) -> None:
     """Take a reference away, which has an index, and then a table with others: nothing is to be corrected by hand."""
     text = (life.project.path / MODELS).read_text()
@@ -379,7 +411,7 @@ def test_life(project: Project, tmp_path: Path, database_url: str) -> None:
     path = Path(shutil.copytree(project.path, tmp_path / project.path.name))
     life = Life(Project(path, project.variant), database_url)
     life.prepare()
-    for change in (begin, widen, fill, rename, extend, correct, branch, spread, outgrow, reduce):
+    for change in (begin, widen, fill, rename, extend, correct, branch, spread, outgrow, place, reduce):
         change(life)
     life.run("ruff", "check", "--no-cache")
     life.run("ruff", "format", "--check", "--no-cache")

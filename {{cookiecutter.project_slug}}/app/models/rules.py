@@ -1,9 +1,10 @@
 """What a model must not do: it is an error at import, and not one in production."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Time, event
+from sqlalchemy import CheckConstraint, Column, DateTime, Time, event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.mutable import MutableComposite
 from sqlalchemy.orm import (
@@ -82,6 +83,17 @@ def zoneless_columns() -> Iterator[str]:
                 yield f"{column} would lose its zone, but on PostgreSQL: write {what}"
 
 
+def twin_checks() -> Iterator[str]:
+    """Yield the tables in which two checks have one name, as two columns of an enum."""
+    for table in Base.registry.metadata.tables.values():
+        checks = [one for one in table.constraints if isinstance(one, CheckConstraint)]
+        names = [str(one.name) for one in checks if one.name]
+        for name, number in Counter(names).items():
+            if number > 1:
+                what = "mapped_column(Enum(..., name=...)), another one for each column"
+                yield f"{table} has {number} checks named {name}: write {what}"
+
+
 @event.listens_for(Mapper, "after_configured")
 def refuse_faulty_models() -> None:
     """Find at import what would else be found in production, if at all.
@@ -92,5 +104,5 @@ def refuse_faulty_models() -> None:
     """
     mappers = Base.registry.mappers
     parts = [part for one in mappers for part in (*lazy_parts(one), *lossy_parts(one))]
-    for part in (*zoneless_columns(), *parts):
+    for part in (*zoneless_columns(), *twin_checks(), *parts):
         raise ArgumentError(part)

@@ -10,6 +10,7 @@ sends the same one again when it does not know what became of the first.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -48,6 +49,14 @@ def digest(*parts: str | bytes | None) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+def without_boundary(request: Request) -> bytes:
+    """Return the body; a form with files has another boundary each time it is sent."""
+    body: bytes = request.state.body
+    kind = request.headers.get("Content-Type", "")
+    found = re.search(r'(?i)^multipart/.*boundary="?([^";,]+)', kind)
+    return body.replace(found[1].encode(), b"") if found else body
+
+
 def still_running() -> HTTPException:
     """Return what is raised where the first request with the key is not over yet."""
     detail = "A request with this Idempotency-Key is still running."
@@ -67,11 +76,11 @@ async def begin(
         HTTPException: 409, it is still running; 422, the key was for another one.
         OutcomeUnknownError: It has failed after a commit of its own.
     """
-    if idempotency_key is None:
+    if idempotency_key is None or request.method not in METHODS:
         return
     caller = (request.headers.get(name) for name in CALLER)
     key = digest(idempotency_key, request.method, request.url.path, *caller)
-    content = digest(request.url.query, request.state.body)
+    content = digest(request.url.query, without_boundary(request))
 {% if pg %}
     if not await session.scalar(LOCK, {"key": key}):
         raise still_running()
@@ -117,7 +126,7 @@ class IdempotentRoute(APIRoute):
     """A route that does a request once; one without a key is done each time."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        if METHODS & set(options.get("methods") or ()):
+        if METHODS & {one.upper() for one in options.get("methods") or ()}:
             dependencies = options.get("dependencies") or ()
             options["dependencies"] = [*dependencies, Depends(begin)]
             known = options.get("responses") or {}
@@ -146,6 +155,9 @@ class IdempotentRoute(APIRoute):
                 if object_session(row) is None:
                     what = "the route has rolled back what its Idempotency-Key needs"
                     raise InvalidRequestError(f"{what}: use session.begin_nested()")
+                if not hasattr(response, "body"):
+                    what = "take this route to a router without IdempotentRoute"
+                    raise InvalidRequestError(f"a stream cannot be kept: {what}")
                 headers = [one for one in response.headers.items() if one[0] != "content-length"]
                 row.headers, row.status = json.dumps(headers), response.status_code
                 row.body = bytes(response.body)

@@ -3,6 +3,8 @@
 
 import asyncio
 import random
+import time
+from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +19,12 @@ CONFLICTS = {{ '{"40001", "40P01"}' if pg else "{1020, 1213, 1412, 3101}" }}
 
 MOST = 20
 """Times that a request runs, at most."""
+
+PATIENCE = 10
+"""Seconds after which a request does not run again."""
+
+KEPT = 2**20
+"""Bytes of a body that are kept: a request with a larger one runs once."""
 
 LONGEST = 0.5
 """Seconds between two of them, at most."""
@@ -33,8 +41,7 @@ async def run(
     scope: Scope,
     receive: Receive,
     send: Send,
-    *,
-    is_last: bool,
+    is_last: Callable[[], bool],
 ) -> bool:
     """Run a request. Tell whether it is to run again: nothing was sent then."""
     state = {**scope.get("state", {})}
@@ -42,7 +49,7 @@ async def run(
 
     async def send_the_last(message: Message) -> None:
         nonlocal runs_again
-        if message["type"] == "http.response.start" and not is_last:
+        if message["type"] == "http.response.start" and not is_last():
             is_conflict = state.get("is_conflict", False)
             runs_again = is_conflict and state.get("is_safe_to_retry", False)
         if not runs_again:
@@ -63,16 +70,28 @@ def retries(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         received: list[Message] = []
-        position = number = 0
+        position = number = size = 0
+        end = time.monotonic() + PATIENCE
 
         async def receive_again() -> Message:
-            nonlocal position
-            if position == len(received):
-                received.append(await receive())
-            position += 1
-            return received[position - 1]
+            nonlocal position, size
+            if position < len(received):
+                position += 1
+                return received[position - 1]
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > KEPT:
+                received.clear()
+                position = 0
+            else:
+                received.append(message)
+                position += 1
+            return message
 
-        while await run(app, scope, receive_again, send, is_last=number == MOST - 1):
+        def is_last() -> bool:
+            return number == MOST - 1 or size > KEPT or time.monotonic() > end
+
+        while await run(app, scope, receive_again, send, is_last):
             position, number = 0, number + 1
             # At random, so that those who met do not meet again.
             longest = min(LONGEST, 2**number / 500)
