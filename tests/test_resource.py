@@ -185,6 +185,8 @@ def test_service_that_differs(own: Project) -> None:
 
     product.write_text(text.replace('"name", "id")', '"name", "id"), Index(None, "price")'))
     assert "models and migrations differ already" in run(own, *order, status=1)
+    product.write_text(text + "    color: Mapped[str | None] = mapped_column(String(9))\n")
+    assert "models and migrations differ already" in run(own, *order, status=1)
     product.write_text(text + "1 / 0\n")
     assert re.search(r"app/models/product\.py, line \d+: ZeroDivisionError", run(own, *order, status=1))
     product.write_text(text)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from sqlalchemy import delete, func, select, update
 
 from app.database.engine import get_engine
@@ -56,6 +56,16 @@ async def create_shelf(
     return {"id": shelf.id, "name": shelf.name}
 
 
+turns: list[str] = []
+
+
+@router.api_route("/turns", methods=["get", "post"])
+async def take_turn(request: Request) -> int:
+    """Return how often this was done."""
+    turns.append(request.method)
+    return len(turns)
+
+
 @pytest.fixture(scope="module")
 async def started_client(app: FastAPI, started_client: Client) -> Client:
     """Add the routes to the service."""
@@ -94,6 +104,15 @@ async def test_another_request(client: Client) -> None:
     assert (await post(client, KEY)).status_code == 201
     assert (await post(client, KEY, name="b")).status_code == 422
     assert await count(OwnShelf) == 1
+
+
+async def test_form(client: Client) -> None:
+    """A form with files is the same though its boundary differs; a GET has no key."""
+    path, files = "/once/turns", {"file": b"a"}
+    sent = [await client.post(path, files=files, headers=KEY) for _ in range(2)]
+    assert sent[0].json() == sent[1].json()
+    read = [await client.get(path, headers=KEY) for _ in range(2)]
+    assert read[0].json() != read[1].json()
 
 
 async def test_failure(client: Client) -> None:
