@@ -3,6 +3,7 @@
 {% call engine() %}
 """Fixtures: a started service, a transaction around each test, a client."""
 
+import re
 from collections.abc import AsyncIterator{{ ", Iterator" if is_async }}
 
 import pytest
@@ -10,15 +11,22 @@ from fastapi import FastAPI
 {% if is_async %}
 from httpx2 import ASGITransport
 {% endif %}
-from sqlalchemy import URL, {{ "Engine, QueuePool, create_engine, " if not is_async else "QueuePool, " }}text
+from sqlalchemy import URL, {{ "Engine, QueuePool, create_engine, event, " if not is_async else "QueuePool, event, " }}text
+from sqlalchemy.exc import InvalidRequestError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 {% endif %}
+from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.pool import NullPool
 
 from app.database import dialect
 from app.database.engine import build_engine, get_engine, get_read_engine
-from app.database.session import get_read_session_factory, get_session_factory
+from app.database.pool import ONLY_READS
+from app.database.session import (
+    ReadSession,
+    get_read_session_factory,
+    get_session_factory,
+)
 from app.main import create_app
 from app.settings import get_settings
 from tests.client import HEADERS, Client, journaled
@@ -29,6 +37,8 @@ from tests.sqlite import LEFT_OUT
 
 # What they assert is shown as in a test.
 pytest.register_assert_rewrite("tests.resource")
+
+WRITES = re.compile(r"(?i)^\s*(INSERT|UPDATE|DELETE|MERGE|REPLACE)\b{{ "|\\bFOR UPDATE\\b" if cookiecutter.database != "sqlite" }}")
 
 
 {% if cookiecutter.database == "mysql" %}
@@ -92,6 +102,12 @@ async def started_client(app: FastAPI) -> AsyncIterator[Client]:
     await drop(get_settings().database_url)
 
 
+def refuse_writes(state: ORMExecuteState) -> None:
+    """Refuse what the server would: here, a session that reads could write, too."""
+    if state.is_insert or WRITES.search(str(state.statement)):
+        raise InvalidRequestError(ONLY_READS)
+
+
 @pytest.fixture
 async def client(
     started_client: Client,
@@ -101,7 +117,10 @@ async def client(
 
     All sessions use one connection, in a transaction that is rolled back. What they
     call a transaction is a savepoint in it, so that they may commit and roll back.
+    So it takes one request after another: `started_client` takes several at once, and
+    keeps what they store.
     """
+    event.listen(ReadSession, "do_orm_execute", refuse_writes)
     async with get_engine().connect() as connection:
         transaction = await connection.begin()
         own = {"bind": connection, "join_transaction_mode": "create_savepoint"}
@@ -109,6 +128,7 @@ async def client(
             monkeypatch.setattr(factory, "kw", factory.kw | own)
         yield started_client
         await transaction.rollback()
+    event.remove(ReadSession, "do_orm_execute", refuse_writes)
 
 
 @pytest.fixture(autouse=True)
