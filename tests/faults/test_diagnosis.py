@@ -123,7 +123,7 @@ OPTIONS = {
     "mysql": [
         ("ssl-mode=PREFERRED&charset=utf8mb4", None),
         (f"ssl-mode=VERIFY_CA&ssl-ca={certifi.where()}", "option after the [?]"),
-        ("sslaccept=strict", "no option sslaccept; those of TLS"),
+        ("sslaccept=strict", "unknown option sslaccept; those of TLS"),
     ],
 }
 
