@@ -1,6 +1,5 @@
 {% from "engine.jinja" import engine with context %}
 {% set is_async = cookiecutter.engine == "async" %}
-{% set built = "built" if is_async else "engine" %}
 {% set has_server = cookiecutter.database != "sqlite" %}
 {% call engine() %}
 """The engine: one for the process, made on first use."""
@@ -8,7 +7,7 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import URL{{ ", Engine, create_engine" if not is_async }}
+from sqlalchemy import URL, Engine{{ ", create_engine" if not is_async }}
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 {% endif %}
@@ -75,19 +74,22 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
         settings.database_statement_timeout,
 {% endif %}
     )
-    {{ built }} = create_async_engine(settings.database_url, **options)
-{% if is_async %}
-    engine = built.sync_engine
-{% endif %}
+    engine = create_async_engine(settings.database_url, **options)
+    listen(engine.sync_engine, settings)
+    return engine
+
+
+def listen(engine: Engine, settings: Settings) -> None:
+    """Set up what happens to the connections of an engine."""
     dialect.listen(engine)
     if settings.database_slow_query:
         log_slow_queries(engine, settings)
 {% if not has_server %}
     if dialect.in_memory(settings.database_url):
-        return {{ built }}  # its connection is the database
+        return  # its connection is the database
 {% endif %}
     close_changed_connections(engine)
-    if "execution_options" not in options:  # it is there to write
+    if not engine.get_execution_options().get("read_only"):  # it is there to write
         close_read_only_connections(engine)
 {% if has_server %}
         report_unknown_outcomes(engine)
@@ -95,7 +97,6 @@ def build_engine(settings: Settings, **options: Any) -> AsyncEngine:
 {% endif %}
     if settings.database_pool_pre_ping:
         replace_broken_connections(engine)
-    return {{ built }}
 
 
 def build_unpooled_engine(url: URL, timeout: float) -> AsyncEngine:
@@ -136,9 +137,11 @@ def get_read_engine() -> AsyncEngine:
         skip_autocommit_rollback=True,
     )
 {% if has_server %}
-    has_replica = settings.database_read_url is not None
-    primary = build_engine(settings, poolclass=NullPool) if has_replica else None
-    connect_to_first(engine.sync_engine, {{ "primary.sync_engine if primary else None" if is_async else "primary" }})
+    if settings.database_read_url is None:
+        connect_to_first(engine.sync_engine)
+    else:
+        primary = build_engine(settings, poolclass=NullPool)
+        connect_to_first(engine.sync_engine, primary.sync_engine)
 {% endif %}
 {% if cookiecutter.database == "postgresql" %}
     # PgBouncer would let others have the connection, and what was set on it.

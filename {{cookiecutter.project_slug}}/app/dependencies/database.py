@@ -3,17 +3,17 @@
 """The sessions of a request, and of what runs outside of one."""
 
 from collections.abc import AsyncIterator{{ ", Iterator" if not is_async }}
-from contextlib import {{ "AbstractAsyncContextManager, asynccontextmanager" if is_async else "closing, contextmanager, suppress" }}
+from contextlib import {{ "AbstractAsyncContextManager, asynccontextmanager" if is_async else "closing, contextmanager" }}
 from typing import Annotated
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
-from sqlalchemy.exc import InvalidRequestError{{ ", SQLAlchemyError" if not is_async }}
+from sqlalchemy.exc import InvalidRequestError
 from {{ "sqlalchemy.ext.asyncio" if is_async else "sqlalchemy.orm" }} import {{ session }}
 
 from app.database.limiter import place_for{{ ", place_in_thread" if not is_async }}
 from app.database.session import get_read_session_factory, get_session_factory
-from app.database.transaction import close, commit, {{ "let_others_write, " if cookiecutter.database == "sqlite" }}roll_back
+from app.database.transaction import close, commit, {{ "let_others_write, " if cookiecutter.database == "sqlite" }}roll_back{{ ", undo" if not is_async }}
 
 
 def refuse_websocket(connection: HTTPConnection) -> None:
@@ -90,8 +90,7 @@ def open_session() -> Iterator[Session]:
             yield session
             session.commit()
         except BaseException:
-            with suppress(SQLAlchemyError):  # the server rolls back who has gone
-                session.rollback()
+            undo(session)
             raise
 
 

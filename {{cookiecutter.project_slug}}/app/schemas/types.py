@@ -27,7 +27,7 @@ from pydantic import (
 from app import limits
 
 DIGITS = re.compile("-?[0-9]+")
-NO_TEXT = re.compile("(?!)")
+NO_TEXT = re.compile("(?!)")  # matches nothing
 
 
 def number(text: re.Pattern[str], what: str) -> BeforeValidator:

@@ -7,6 +7,7 @@
 {% if is_async %}
 import asyncio
 {% endif %}
+import itertools
 from collections.abc import AsyncIterator
 {% if not is_async %}
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Response
 from sqlalchemy import delete, func, select, update
 
 from app.database.engine import get_engine
@@ -56,14 +57,13 @@ async def create_shelf(
     return {"id": shelf.id, "name": shelf.name}
 
 
-turns: list[str] = []
+turns = itertools.count()
 
 
 @router.api_route("/turns", methods=["get", "post"])
-async def take_turn(request: Request) -> int:
-    """Return how often this was done."""
-    turns.append(request.method)
-    return len(turns)
+async def take_turn() -> int:
+    """Return another number each time."""
+    return next(turns)
 
 
 @pytest.fixture(scope="module")
