@@ -69,6 +69,8 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/database/dialect\.py", r"^ENDED", FAULTS),
     (r"app/api/routes/.*", r"'lock=True' -> ", "two must change a row at once: tests/service"),
     (r"migrations/versions/.*", r"'unique=False,?' -> ''", EQUIVALENT),
+    (r"migrations/versions/.*", r"'name=op\.f\(.*'(,|) -> ''$", "the convention of the models says the same"),
+    (r"app/web/queries\.py", r"lock and session\.dirty.*' or '$", SPEED),
     (r"app/schemas/json_object\.py", r"'1e300' -> ", EQUIVALENT),
     (r"app/database/(pool|dialect)\.py", r"REFUSALS|invalidate_pool|is_disconnect", FAULTS),
     (r"app/database/pool\.py", r"context\.(statement|execution_context)|connection_of|in connection\.info", FAULTS),

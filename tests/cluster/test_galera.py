@@ -116,7 +116,8 @@ def test_node_dies(counting: Project, galera: Galera, galera_database: str) -> N
             time.sleep(1)
             galera.heal()
             time.sleep(2)
-        assert statuses.keys() <= {200, 201, 503}, bodies[:3]
+        # Without `wsrep_sync_wait`, a node that lags has no row yet of what another one has acknowledged.
+        assert statuses.keys() <= {200, 201, 404, 503}, bodies[:3]
         check_refusals(bodies)
         stored = dict(read(galera, galera_database, "SELECT email, id FROM users"))
         assert not set(acknowledged) - stored.keys()

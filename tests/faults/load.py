@@ -83,7 +83,7 @@ def writers(
                     if change:
                         response = own.patch(response.headers["Location"], json={"name": "y"})
                         statuses[response.status_code] += 1
-                if response.status_code >= 400:
+                if response.status_code >= 500:
                     bodies.append(f"{response.text} {dict(response.headers)}")
                     time.sleep(0.01)
 

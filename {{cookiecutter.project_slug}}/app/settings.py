@@ -30,12 +30,14 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 class Settings(BaseSettings):
     """One field for each environment variable; unknown keys are ignored.
 
-    Times are in seconds. A variable in the environment wins over `.env`.
+    Times are in seconds. A variable in the environment wins over `.env`; one that is
+    empty counts as not set.
     """
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",
         env_file_encoding="utf-8",
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,

@@ -27,6 +27,7 @@ def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("DATABASE_POOL_SIZE", "many", "valid integer"),
         ("DATABASE_URL", "s3cret", "no database URL"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}:///\udcff", "no database URL"),
         ("DATABASE_URL", "oracle://ada:s3cret@host/name", "oracle is not used here"),
 {% if cookiecutter.database != "sqlite" %}
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s:s3cret@host/name", "%40"),
@@ -51,7 +52,8 @@ def test_one_line(
 
 
 BOUNDS = {
-    "DATABASE_POOL_SIZE": (["1"], ["0", "1.5"]),
+    "DATABASE_READ_URL": ([""], ["s3cret"]),
+    "DATABASE_POOL_SIZE": (["1", ""], ["0", "1.5"]),
     "DATABASE_MAX_OVERFLOW": (["0"], ["-1"]),
     "DATABASE_POOL_TIMEOUT": (["0.001", "86400"], ["0", "86401", "nan"]),
     "DATABASE_POOL_RECYCLE": (["-1"], ["-2"]),

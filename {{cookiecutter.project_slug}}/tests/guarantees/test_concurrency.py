@@ -13,13 +13,13 @@ from typing import Annotated
 
 import pytest
 from fastapi import Depends
-from sqlalchemy import text
+from sqlalchemy import event, text
 {% if is_async %}
 from sqlalchemy.exc import InvalidRequestError
 {% endif %}
 
 from app.database import limiter
-from app.database.engine import get_capacity
+from app.database.engine import get_capacity, get_engine, get_read_engine
 from app.dependencies.database import DatabaseReadSession, DatabaseSession{{ ", open_session" if is_async }}
 from app.settings import get_settings
 from tests.client import Client
@@ -65,9 +65,16 @@ async def hold_a_session(session: DatabaseSession) -> None:
 
 
 async def test_more_requests_than_connections(started_client: Client) -> None:
-    """Requests wait for their turn, none for each other, whatever they ask for."""
+    """Requests wait for their turn, none for each other, whatever they ask for.
+
+    Connections are used again.
+    """
+    opened: list[object] = []
+    for engine in (get_engine(), get_read_engine()):
+        event.listen(engine.sync_engine, "connect", lambda *some: opened.append(some))
     statuses = await together(started_client, 60, "GET", "/own/ask-much")
     assert statuses == [200] * 60
+    assert len(opened) < 60  # overflow is opened for one use
 
 
 async def test_waiting_too_long(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import DateTime, ForeignKey
+from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Time
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Mapped, configure_mappers, mapped_column, registry
@@ -12,21 +12,25 @@ from sqlalchemy.orm import relationship as relation
 
 from app.models.base import Base, Timestamp
 
+RIGHT: dict[str, Any] = {"lazy": "raise", "passive_deletes": "all"}
+
 
 @pytest.mark.parametrize(
-    ("options", "kind", "words"),
+    ("options", "parts", "words"),
     [
-        ({"lazy": "select", "passive_deletes": "all"}, None, "would load lazily"),
-        ({"lazy": "selectin", "passive_deletes": "all"}, None, "would load lazily"),
-        ({"lazy": "raise"}, None, "would empty a key"),
-        ({"lazy": "raise", "passive_deletes": "all"}, DateTime(), "would take a time"),
-        ({"lazy": "raise", "passive_deletes": "all"}, None, None),
+        ({"lazy": "select"}, [], "would load lazily"),
+        ({"lazy": "selectin"}, [], "would load lazily"),
+        ({"passive_deletes": False}, [], "would empty a key"),
+        ({}, [Column("at", DateTime())], "would take a time without its zone"),
+        ({}, [Column("at", Time(timezone=True))], "would lose its zone"),
+        ({}, [CheckConstraint(f"id > {n}", "id") for n in range(2)], "2 checks named"),
+        ({}, [], None),
     ],
 )
 def test_models(
     monkeypatch: pytest.MonkeyPatch,
     options: dict[str, Any],
-    kind: DateTime | None,
+    parts: list[Any],
     words: str | None,
 ) -> None:
     """What loads when it is read, loses rows' keys or time zones, is refused."""
@@ -36,15 +40,16 @@ def test_models(
     @models.mapped
     class Book:
         __tablename__ = "books"
+        __table_args__ = tuple(parts)
         id: Mapped[int] = mapped_column(primary_key=True)
         shelf_id: Mapped[int] = mapped_column(ForeignKey("shelves.id"))
-        read_at: Mapped[datetime] = mapped_column(kind)
+        read_at: Mapped[datetime]
 
     @models.mapped
     class Shelf:
         __tablename__ = "shelves"
         id: Mapped[int] = mapped_column(primary_key=True)
-        books: Mapped[list["Book"]] = relation(**options)
+        books: Mapped[list["Book"]] = relation(**(RIGHT | options))
 
     if words is None:
         configure_mappers()
@@ -62,6 +67,7 @@ def test_moment() -> None:
     assert stored == datetime(2025, 12, 31, 23, tzinfo=UTC)
     assert stored.tzinfo is UTC
     others: list[Any] = [datetime(2026, 1, 1), moment.date(), "2026"]  # noqa: DTZ001
+    others.append(moment.replace(year=1))  # in UTC, it would be in the year 0
     for value in others:
         with pytest.raises(ValueError, match="a Timestamp "):
             Timestamp().process_bind_param(value, dialect)

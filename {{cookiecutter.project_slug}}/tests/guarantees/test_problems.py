@@ -9,7 +9,7 @@ from typing import Annotated
 import pytest
 from fastapi import HTTPException
 from pydantic import Field
-from sqlalchemy import text
+from sqlalchemy import delete, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
@@ -36,23 +36,29 @@ class OutOfStockError(ProblemError):
 
 
 class Book(Input):
-    """A body."""
+    """A part of a body."""
 
     title: Annotated[str, Text(50)]
     shelf_id: int
     pages: int | None = Field(validation_alias="pageCount")
 
 
+class Books(Input):
+    """A body."""
+
+    books: list[Book]
+
+
 @router.post("/books", status_code=201)
-async def store_book(body: Book, session: DatabaseSession) -> None:
-    """Store a book."""
-    session.add(OwnBook(**body.model_dump()))
+async def store_books(body: Books, session: DatabaseSession) -> None:
+    """Store books."""
+    session.add_all(OwnBook(**book.model_dump()) for book in body.books)
 
 
-@router.delete("/shelves/{own_shelf_id}", status_code=204)
-async def delete_shelf(own_shelf_id: int, session: DatabaseSession) -> None:
-    """Delete a shelf."""
-    await session.delete(await session.get_one(OwnShelf, own_shelf_id))
+@router.delete("/shelves", status_code=204)
+async def delete_shelves(session: DatabaseSession) -> None:
+    """Delete all shelves."""
+    await session.execute(delete(OwnShelf))
 
 
 @router.post("/twins", status_code=201)
@@ -157,6 +163,8 @@ async def test_refusals(client: Client) -> None:
         assert (response.status_code == 503) == ("Retry-After" in response.headers)
     with pytest.raises(TypeError, match="its own status"):
         OutOfStockError("None are left.", status=200)
+    assert OutOfStockError.model().model_fields.keys() > MEMBERS
+    assert ProblemError("Refused.").status_code == 400
 
 
 @pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}])
@@ -187,14 +195,17 @@ async def test_violation(client: Client) -> None:
     assert (taken["status"], taken["detail"]) == (409, "name is already taken.")
     assert [error["loc"] for error in taken["errors"]] == [["query", "name"]]
     book = {"title": "b", "shelf_id": key, "pageCount": 1}
-    assert (await client.post("/own/books", json=book)).status_code == 201
+    books = {"books": [book]}
+    assert (await client.post("/own/books", json=books)).status_code == 201
     for change, status, words in VIOLATIONS:
         [field] = change
-        problem = (await client.post("/own/books", json=book | change)).json()
+        books = {"books": [book | change]}
+        problem = (await client.post("/own/books", json=books)).json()
         assert (problem["status"], problem["detail"]) == (status, f"{words}.")
-        assert [error["loc"] for error in problem["errors"]] == [["body", field]]
-    response = await client.delete(f"/own/shelves/{key}")
-    assert response.status_code == 409
-    assert "is still referred to" in response.json()["detail"]
+        [error] = problem["errors"]
+        assert error["loc"] == ["body", "books", 0, field]
+    problem = (await client.delete("/own/shelves")).json()
+    assert (problem["status"], "errors" in problem) == (409, False)
+    assert "is still referred to" in problem["detail"]
     assert (await client.post("/own/twins")).status_code == 500
 {% endcall %}

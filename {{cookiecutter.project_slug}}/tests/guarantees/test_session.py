@@ -152,6 +152,11 @@ async def test_changes_in_place(committing_client: Client) -> None:
             shelf = await session.get_one(OwnShelf, key)
             assert shelf.notes == {str(n): [n] for n in range(number)}
             shelf.notes[str(number)] = [number]
+    async with open_session() as session:
+        shelf = await session.get_one(OwnShelf, key)
+        savepoint = await session.begin_nested()
+        shelf.notes["lost"] = []
+        await savepoint.rollback()
     async with open_read_session() as session:
         assert (await session.get_one(OwnShelf, key)).notes == {"0": [0], "1": [1]}
 

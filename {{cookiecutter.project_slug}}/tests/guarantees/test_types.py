@@ -35,3 +35,16 @@ def test_bounds(kind: Any, accepted: list[Any], refused: list[Any]) -> None:
     for value in refused:
         with pytest.raises(ValidationError):
             adapter.validate_python(value)
+
+
+def test_amount() -> None:
+    """It is answered in full; the OpenAPI schema tells the same bounds."""
+    price = TypeAdapter(Annotated[Decimal, PRICE])
+    assert [str(price.validate_python(one)) for one in (-0.0, 9.9)] == ["0.00", "9.90"]
+    number, text = price.json_schema()["anyOf"]
+    bounds = {"minimum": 0, "maximum": 99.99, "multipleOf": 0.01}
+    assert number == {"type": "number"} | bounds
+    assert text == {"type": "string", "pattern": r"^[0-9]{1,2}(\.[0-9]{1,2})?$"}
+    change = TypeAdapter(Annotated[Decimal, CHANGE]).json_schema()
+    assert change["anyOf"][0]["minimum"] == -99.99
+    assert change["anyOf"][1]["pattern"].startswith("^-?[0-9]")
