@@ -220,3 +220,6 @@ def test_prepare(counting: Project, galera: Galera, galera_database: str, varian
         for node in galera.nodes:
             counting.run("python", "-m", "app.database", "check", DATABASE_URL=at(node.url, galera_database))
         sql(galera.nodes[0].url, f"DROP DATABASE {galera_database}")
+        # A node that lags would let the next ones in, and drop it under them.
+        names = read(galera, "mysql", "SELECT schema_name FROM information_schema.schemata ORDER BY 1")
+        assert [galera_database] not in names
