@@ -85,6 +85,8 @@ def test_unreadable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class OwnSettings(Settings):
         origins: list[str]
 
+    (tmp_path / ".env").write_text("NOBODY_KNOWS=1")  # it may be for others
+    Settings(_env_file=tmp_path / ".env")  # type: ignore[call-arg]
     (tmp_path / ".env").write_bytes("# ä".encode("latin-1"))
     monkeypatch.setattr("app.settings.Settings", OwnSettings)
     monkeypatch.setenv("ORIGINS", "a,b")

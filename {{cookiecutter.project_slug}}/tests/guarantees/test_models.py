@@ -1,16 +1,20 @@
 """What every model keeps to: an error at import, instead of one in production."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Any
 
 import pytest
 from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Time
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Mapped, configure_mappers, mapped_column, registry
 from sqlalchemy.orm import relationship as relation
+from sqlalchemy.schema import CreateTable
 
 from app.models.base import Base, Timestamp
+from tests.guarantees.own import TABLES
 
 RIGHT: dict[str, Any] = {"lazy": "raise", "passive_deletes": "all"}
 
@@ -71,3 +75,31 @@ def test_moment() -> None:
     for value in others:
         with pytest.raises(ValueError, match="a Timestamp "):
             Timestamp().process_bind_param(value, dialect)
+
+
+class Color(StrEnum):
+    """A choice."""
+
+    RED = "red"
+
+
+def test_constraints() -> None:
+    """They have names, for migrations; an enum is text with a check of its values."""
+    names = {part.name for table in TABLES.sorted_tables for part in table.constraints}
+    keys = {"pk_own_books", "pk_own_shelves", "fk_own_books_shelf_id_own_shelves"}
+    assert names == {"uq_own_shelves_name", "ck_own_books_pages", *keys}
+    models = registry(type_annotation_map=Base.type_annotation_map)
+
+    @models.mapped
+    class Lamp:
+        __tablename__ = "lamps"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        color: Mapped[Color] = mapped_column(index=True)
+
+    create = CreateTable(models.metadata.tables["lamps"])
+    # It has enums of its own.
+    dialect = PGDialect()  # type: ignore[no-untyped-call]
+    ddl = str(create.compile(dialect=dialect))
+    assert "color VARCHAR(3)" in ddl
+    assert "CHECK (color IN ('red'))" in ddl
+    models.dispose()
