@@ -71,6 +71,8 @@ KEPT: list[tuple[str, str, str]] = [
     (r"migrations/versions/.*", r"'unique=False,?' -> ''", EQUIVALENT),
     (r"migrations/versions/.*", r"'name=op\.f\(.*'(,|) -> ''$", "the convention of the models says the same"),
     (r"app/web/queries\.py", r"lock and session\.dirty.*' or '$", SPEED),
+    (r"app/database/not_ready\.py", r"message|place is", "a migration that fails: test_diagnosis.py"),
+    (r"app/database/startup\.py", r"SELECT 1", "where there are tables, the schema is asked, too"),
     (r"app/schemas/json_object\.py", r"'1e300' -> ", EQUIVALENT),
     (r"app/database/(pool|dialect)\.py", r"REFUSALS|invalidate_pool|is_disconnect", FAULTS),
     (r"app/database/pool\.py", r"context\.(statement|execution_context)|connection_of|in connection\.info", FAULTS),

@@ -49,7 +49,7 @@ TEXTS = ["a", "a@example.com", "1", "2026-01-01T00:00:00Z", "2026-01-01"]
 def resolve(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     """Return what a part of a schema refers to: of several forms, the first."""
     while "$ref" in part or "anyOf" in part:
-        reference = part.get("$ref", "").rpartition("/")[2]
+        reference = part.get("$ref", "").removeprefix("#/components/schemas/")
         known = schema["components"]["schemas"]
         part = known[reference] if reference else part["anyOf"][0]
     return part
