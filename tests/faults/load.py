@@ -61,7 +61,7 @@ def write_and_read(client: httpx2.Client, number: int, turns: int) -> Counter[in
 
 @contextlib.contextmanager
 def writers(
-    client: httpx2.Client, number: int, *, change: bool = False
+    client: httpx2.Client, number: int, *, change: bool = False, path: str = "/api/v1/users"
 ) -> Iterator[tuple[list[str], Counter[int], list[str]]]:
     """Write users as fast as so many clients can; yield the acknowledged addresses, the statuses, the bodies of 5xx.
 
@@ -76,7 +76,7 @@ def writers(
         with httpx2.Client(base_url=client.base_url, timeout=30, trust_env=False) as own:
             while not stop.is_set():
                 email = f"{uuid.uuid4().hex}@example.com"
-                response = own.post("/api/v1/users", json={"email": email, "name": "x"})
+                response = own.post(path, json={"email": email, "name": "x"})
                 statuses[response.status_code] += 1
                 if response.status_code == 201:
                     acknowledged.append(email)

@@ -10,7 +10,8 @@ class Proxy:
     """Forwards connections to a server; `close` breaks them all and refuses new ones, `open` accepts again.
 
     While `flowing` is cleared, connections stay open, new ones are accepted, and nothing comes through. While `cutting`
-    is set, a connection breaks as soon as the server has answered, and the answer is lost.
+    is set, a connection breaks as soon as the server has answered, and the answer is lost. `break_after` so many
+    messages of clients breaks a connection once, before the next one reaches the server, and clears `lasting`.
     """
 
     def __init__(self, url: str) -> None:
@@ -26,6 +27,8 @@ class Proxy:
         self.flowing = threading.Event()
         self.flowing.set()
         self.cutting = threading.Event()
+        self.lasting = threading.Event()
+        self.left = 0
         self.sockets: list[socket.socket] = []
 
     def open(self) -> None:
@@ -43,6 +46,20 @@ class Proxy:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         self.sockets.clear()
+
+    def break_after(self, number: int) -> None:
+        """Break a connection after so many messages."""
+        self.left = number
+        self.lasting.set()
+
+    def is_next(self, sink: socket.socket) -> bool:
+        """Count a message; tell whether the connection breaks before it reaches the server."""
+        if not self.lasting.is_set() or sink.getpeername() != self.target:
+            return False
+        self.left -= 1
+        if self.left < 0:
+            self.lasting.clear()
+        return self.left < 0
 
     def accept(self, listener: socket.socket) -> None:
         """Forward each connection in both directions."""
@@ -62,7 +79,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self.flowing.wait()
-                if self.cutting.is_set() and source.getpeername() == self.target:
+                if (self.cutting.is_set() and source.getpeername() == self.target) or self.is_next(sink):
                     break
                 sink.sendall(data)
         for end in (source, sink):

@@ -18,6 +18,7 @@ from app.database.engine import get_engine
 from app.dependencies.database import DatabaseSession, open_read_session, open_session
 from app.main import app
 from app.models.user import User
+from app.schemas.user import UserCreate
 
 
 {async_}def current_user(session: DatabaseSession) -> int:
@@ -50,6 +51,12 @@ from app.models.user import User
     session.add(User(email=f"{{name}}@example.com", name=name, is_active=True))
     {await_}session.flush()
     {sleep}(seconds)
+
+
+@app.post("/stress/serializable", status_code=201)
+{async_}def write_alone(session: DatabaseSession, body: UserCreate) -> None:
+    {await_}session.connection(execution_options={{"isolation_level": "SERIALIZABLE"}})
+    session.add(User(**body.model_dump()))
 
 
 @app.get("/stress/sleep")

@@ -14,6 +14,8 @@ from app.models.base import Base
 
 def diagnose(error: BaseException) -> Fault:
     """Tell why the database could not do its part."""
+    if isinstance(error, errors.BROKEN):
+        return errors.AWAY
     cause = cause_of(error)
     code = dialect.code(cause)
     for key in (code, str(code)[:2]):  # the whole code, or its class

@@ -6,7 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import (
+    DBAPIError,
+    PendingRollbackError,
+    ResourceClosedError,
+    SQLAlchemyError,
+)
+
+
+class UnknownOutcomeError(SQLAlchemyError):
+    """The connection has broken at the end of a transaction: COMMIT may be done."""
+
+
+BROKEN = (
+    UnknownOutcomeError,
+    PendingRollbackError,
+    ResourceClosedError,
+    NotImplementedError,  # the first one of an engine
+)
+"""What is raised where a connection breaks in between, beside the driver's errors."""
 
 Code = int | str | None
 """What a driver calls an error: a number, a SQLSTATE, or a name."""
@@ -106,6 +124,8 @@ def cause_of(error: BaseException) -> BaseException:
 
 def words_of(error: BaseException, lines: int | None = None) -> str:
     """Return what the driver said, or its first lines, on one line."""
+    if isinstance(error, BROKEN):
+        return "the connection has broken"
     cause = cause_of(error)
     if isinstance(cause, TimeoutError) and not str(cause):
         return "the server does not answer"

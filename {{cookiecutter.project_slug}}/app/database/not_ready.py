@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from app.database import dialect{{ ", errors" if alembic }}
+from app.database import dialect, errors
 from app.database.diagnosis import diagnose
 
 {% if alembic %}
@@ -36,7 +36,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise DatabaseNotReadyError(str(error)) from None
-    except DBAPIError as error:
+    except (DBAPIError, *errors.BROKEN) as error:
         fault, words = diagnose(error), dialect.describe(error)
 {% if alembic %}
         if place := find_migration(error):

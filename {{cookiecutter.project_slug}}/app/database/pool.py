@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, ExceptionContext, event
-from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database import dialect
-from app.database.errors import connection_of
+from app.database.errors import {{ "UnknownOutcomeError, " if cookiecutter.database != "sqlite" }}connection_of
 
 ONLY_READS = "a DatabaseReadSession only reads: take a DatabaseSession to write"
 
@@ -53,10 +53,6 @@ def replace_broken_connections(engine: Engine) -> None:
             raise InvalidatePoolError
 
 
-class UnknownOutcomeError(SQLAlchemyError):
-    """The connection has broken at the end of a transaction: COMMIT may be done."""
-
-
 {% if cookiecutter.database != "sqlite" %}
 def report_unknown_outcomes(engine: Engine) -> None:
     """Raise an error of its own when nobody knows whether COMMIT was done."""
@@ -70,6 +66,10 @@ def report_unknown_outcomes(engine: Engine) -> None:
         if connection_of(context) is None or not context.is_disconnect:
             return None
         if not isinstance(error, Exception) or dialect.code(error) in dialect.ENDED:
+            return None
+        # Nothing else tells what SQLAlchemy was about to do.
+        trace = error.__traceback__
+        if trace is not None and "rollback" in trace.tb_frame.f_code.co_name:
             return None
         return UnknownOutcomeError(dialect.describe(error))
 
@@ -129,7 +129,15 @@ def refuse_writes(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def execute(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
+{% if cookiecutter.database == "postgresql" and cookiecutter.engine == "async" %}
+        try:
+            cursor.execute(dialect.REFUSE_WRITES)
+        except OSError as error:  # a time-out: asyncpg lets it through, as it is
+            dbapi = engine.dialect.loaded_dbapi
+            raise dbapi.OperationalError(str(error), error) from error
+{% else %}
         cursor.execute(dialect.REFUSE_WRITES)
+{% endif %}
         cursor.close()
 
     @event.listens_for(engine, "handle_error")

@@ -5,7 +5,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager{{ ", suppress" if cookiecutter.engine == "async" }}
 
 from fastapi import FastAPI
 
@@ -16,6 +16,11 @@ from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
+{% if cookiecutter.engine == "async" %}
+PATIENCE = 2
+"""Seconds to close the connections of a pool."""
+
+{% endif %}
 SOON = 0.5
 """Seconds after a client has gone."""
 
@@ -38,8 +43,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         spare_garbage_collection()
         yield
     finally:
-        {{ await }}engine.dispose()
-        {{ await }}get_read_engine().dispose()
+{% if cookiecutter.engine == "async" %}
+        for one in (engine, get_read_engine()):
+            with suppress(TimeoutError):  # a silent server: each would be waited for
+                async with asyncio.timeout(PATIENCE):
+                    await one.dispose()
+{% else %}
+        engine.dispose()
+        get_read_engine().dispose()
+{% endif %}
         logger.info("Database: closed")
 
 

@@ -23,8 +23,7 @@ from starlette.routing import compile_path
 
 from app.database import dialect, errors
 from app.database.diagnosis import diagnose, field_names, find_violation
-from app.database.errors import Violation
-from app.database.pool import UnknownOutcomeError
+from app.database.errors import UnknownOutcomeError, Violation
 from app.logs import request_id
 from app.web.request_fields import find_fields
 

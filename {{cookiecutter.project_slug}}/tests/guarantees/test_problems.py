@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
-from app.database.pool import UnknownOutcomeError
+from app.database.errors import UnknownOutcomeError
 from app.dependencies.database import DatabaseSession
 from app.logs import JSONFormatter
 from app.schemas.base import Input
