@@ -212,7 +212,7 @@ def copied(paths: list[str], aside: Path, service: Service) -> Iterator[Path]:
         for folder in ("app", "migrations", "tests"):
             if (service.folder / folder).exists():
                 shutil.copytree(service.folder / folder, copy / folder, ignore=ignored, symlinks=True)
-        for file in ("pyproject.toml", ".env"):
+        for file in ("pyproject.toml", ".env", ".env.example"):
             if (service.folder / file).exists():
                 shutil.copy(service.folder / file, copy / file)
         for path in paths:

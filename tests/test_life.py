@@ -104,6 +104,23 @@ class Zone(Entity):
 
     alley_id: Mapped[int] = mapped_column(ForeignKey("alleys.id"), index=True)
 '''
+CIRCLE = '''
+
+class Member(Entity):
+    """Who is in a team."""
+
+    __tablename__ = "members"
+
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
+
+
+class Team(Entity):
+    """Who has a captain."""
+
+    __tablename__ = "teams"
+
+    captain_id: Mapped[int | None] = mapped_column(ForeignKey("members.id"), index=True)
+'''
 FILL = [
     "INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada'), ('bob@example.com', 'Bob')",
     "INSERT INTO products (name, price, quantity) VALUES ('Lamp', 9.9, 3), ('Desk', 99, 1), ('Chair', 49, 4)",
@@ -376,8 +393,54 @@ def place(life: Life) -> None:
     life.edit(MODELS, (f"Mapped[int] = {key}", f"Mapped[int] = {key.replace('index', 'unique')}"))
     life.generate("unique")
     life.settle()
+    for name, index in (("bare", ""), ("indexed", ", index=True"), ("single", ", index=True, unique=True")):
+        text = path.read_text()
+        for part in ("unique=True", "index=True"):
+            text = text.replace(f'ForeignKey("alleys.id"), {part})', 'ForeignKey("alleys.id"))')
+        path.write_text(text.replace('ForeignKey("alleys.id"))', f'ForeignKey("alleys.id"){index})'))
+        life.generate(name)
+        life.settle()
     path.write_text(before)
     life.generate("placeless")
+    life.settle()
+
+
+def move(life: Life) -> None:
+    """Change what stands beside an odd default; a key refers to a column that is new; two tables to each other."""
+    path = life.project.path / MODELS
+    odd = '    tint: Mapped[str] = mapped_column(String(20), server_default=":red 50%, it\'s")\n'
+    life.edit(MODELS, ("    note: ", f"{odd}    note: "))
+    life.generate("odd")
+    life.settle()
+    for change in (
+        ("note: Mapped[str | None] = mapped_column(String(20))",) * 2,
+        ("String(20), server", "String(30), server"),
+    ):
+        life.edit(MODELS, (change[0], change[1].replace("(20))", "(40))")))
+        life.generate(f"odd_{len(change[0])}")
+        life.settle()
+        assert sql(life.url, f"SELECT count(*) FROM {life.order} WHERE tint = '\\:red 50%, it''s'") == 3
+    before = path.read_text()
+    product = (life.project.path / "app/models/product.py").read_text()
+    sku = "    sku: Mapped[str | None] = mapped_column(String(20), unique=True)\n"
+    life.edit("app/models/product.py", ("    quantity: ", f"{sku}    quantity: "))
+    key = '    sku: Mapped[str | None] = mapped_column(ForeignKey("products.sku"), index=True)\n'
+    newest = '    __table_args__ = (Index("ix_order_newest", desc("created_at"), "id"),)\n\n'
+    life.edit(
+        MODELS,
+        ('__tablename__ = "order"\n\n', f'__tablename__ = "order"\n{newest}'),
+        ("    note: ", f"{key}    note: "),
+        ("ForeignKey, Integer,", "ForeignKey, Index, Integer,"),
+        ("TypeDecorator\nfrom", "TypeDecorator, desc\nfrom"),
+    )
+    if life.database != "sqlite":  # which drops what refers to each other with a warning
+        path.write_text(path.read_text() + CIRCLE)
+        life.run("ruff", "format", "--quiet", MODELS)
+    life.generate("moved")
+    life.settle()
+    path.write_text(before)
+    (life.project.path / "app/models/product.py").write_text(product)
+    life.generate("back")
     life.settle()
 
 
@@ -411,7 +474,7 @@ def test_life(project: Project, tmp_path: Path, database_url: str) -> None:
     path = Path(shutil.copytree(project.path, tmp_path / project.path.name))
     life = Life(Project(path, project.variant), database_url)
     life.prepare()
-    for change in (begin, widen, fill, rename, extend, correct, branch, spread, outgrow, place, reduce):
+    for change in (begin, widen, fill, rename, extend, correct, branch, spread, outgrow, place, move, reduce):
         change(life)
     life.run("ruff", "check", "--no-cache")
     life.run("ruff", "format", "--check", "--no-cache")

@@ -5,13 +5,14 @@
 
 import re
 from collections.abc import AsyncIterator{{ ", Iterator" if is_async }}
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 {% if is_async %}
 from httpx2 import ASGITransport
 {% endif %}
-from sqlalchemy import URL, {{ "Engine, QueuePool, create_engine, event, " if not is_async else "QueuePool, event, " }}text
+from sqlalchemy import URL, Connection, {{ "Engine, QueuePool, create_engine, event, " if not is_async else "QueuePool, event, " }}text
 from sqlalchemy.exc import InvalidRequestError
 {% if is_async %}
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -108,6 +109,11 @@ def refuse_writes(state: ORMExecuteState) -> None:
         raise InvalidRequestError(ONLY_READS)
 
 
+def forget_isolation(_: Connection, options: dict[str, Any]) -> None:
+    """Let a route ask for an isolation level: that of the one transaction stays."""
+    options.pop("isolation_level", None)
+
+
 @pytest.fixture
 async def client(
     started_client: Client,
@@ -123,6 +129,11 @@ async def client(
     event.listen(ReadSession, "do_orm_execute", refuse_writes)
     async with get_engine().connect() as connection:
         transaction = await connection.begin()
+        event.listen(
+            connection.sync_connection,
+            "set_connection_execution_options",
+            forget_isolation,
+        )
         own = {"bind": connection, "join_transaction_mode": "create_savepoint"}
         for factory in (get_session_factory(), get_read_session_factory()):
             monkeypatch.setattr(factory, "kw", factory.kw | own)

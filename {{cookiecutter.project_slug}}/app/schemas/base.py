@@ -37,10 +37,14 @@ class Paging(Input, Generic[Key]):
 PageParameters = Paging[Identifier]
 
 
-class Page(Output, Generic[Item]):
-    """Some rows in the order of their ids, and where the next page begins."""
+class KeyedPage(Output, Generic[Item, Key]):
+    """Some rows in the order of their keys, and where the next page begins."""
 
     items: list[Item]
-    next: BigIdentifier | None = Field(
+    next: Key | None = Field(
         description="Pass it as `after` for the next page; null on the last one.",
     )
+
+
+class Page(KeyedPage[Item, BigIdentifier], Generic[Item]):
+    """A page of rows that have numbers."""
