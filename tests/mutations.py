@@ -193,7 +193,7 @@ CUTS = [
         "Dockerfile", ', "--timeout-graceful-shutdown", "8"', ""),
     Cut(10, "postgresql-sync-alembic", "/test_stop",
         "Dockerfile", 'CMD ["uvicorn",', 'CMD ["sh", "-c", "$0 $@; true", "uvicorn",'),
-    Cut(10, "postgresql-async-alembic", "/test_stop", "app/web/lifespan.py", "engine.dispose()", "None"),
+    Cut(10, "postgresql-async-alembic", "/test_stop", "app/web/lifespan.py", "one.dispose()", "asyncio.sleep(0)"),
     Cut(11, "postgresql-async-alembic", "/test_pgbouncer", DIALECT, '"statement_cache_size": 0', ""),
     Cut(11, "postgresql-sync-create_all", "/test_pgbouncer", DIALECT, '"prepare_threshold": None', ""),
     Cut(12, "postgresql-sync-alembic", "/test_statement_timeout", DIALECT, "-c statement_timeout", "-c lock_timeout"),
