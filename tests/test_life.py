@@ -430,8 +430,7 @@ def move(life: Life) -> None:
         MODELS,
         ('__tablename__ = "order"\n\n', f'__tablename__ = "order"\n{newest}'),
         ("    note: ", f"{key}    note: "),
-        ("ForeignKey, Integer,", "ForeignKey, Index, Integer,"),
-        ("TypeDecorator\nfrom", "TypeDecorator, desc\nfrom"),
+        ("from sqlalchemy.orm", "from sqlalchemy import Index, desc\nfrom sqlalchemy.orm"),
     )
     if life.database != "sqlite":  # which drops what refers to each other with a warning
         path.write_text(path.read_text() + CIRCLE)
