@@ -15,9 +15,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.conftest import MAIN, Project, clean_environment, free_port, missing, wait_until_ready
+from tests.conftest import MAIN, SERVERS, Project, clean_environment, free_port, missing, only, wait_until_ready
 from tests.databases import sql
 from tests.faults.load import POOL
+from tests.faults.proxy import Proxy
 from tests.variants import Variant, environment
 
 pytestmark = pytest.mark.faults
@@ -76,6 +77,22 @@ def test_stop(stressed: Project, database_url: str, variant: Variant, tmp_path: 
     assert sql(database_url, "SELECT count(*) FROM users") == writes
     assert not re.search("ERROR|Traceback", log.read_text()), log.read_text()
     assert "Database: closed" in log.read_text()
+
+
+@only(database=SERVERS)
+def test_stop_in_silence(stressed: Project, database_url: str, variant: Variant, tmp_path: Path) -> None:
+    """The database has fallen silent, with all connections of the pool open: the end comes as soon."""
+    proxy = Proxy(database_url)
+    proxy.open()
+    with (
+        run_image(stressed, proxy.url, tmp_path / "log") as (client, process),
+        concurrent.futures.ThreadPoolExecutor(15) as pool,
+    ):
+        assert {one.status_code for one in pool.map(client.get, ["/stress/slow"] * 15)} == {200}
+        proxy.flowing.clear()
+        process.send_signal(signal.SIGTERM)
+        process.wait(GRACE)
+    proxy.flowing.set()
 
 
 def test_stop_as_first_process(stressed: Project, database_url: str, tmp_path: Path) -> None:
