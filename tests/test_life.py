@@ -111,7 +111,7 @@ class Member(Entity):
 
     __tablename__ = "members"
 
-    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id", use_alter=True), index=True)
 
 
 class Team(Entity):
@@ -425,14 +425,15 @@ def move(life: Life) -> None:
     sku = "    sku: Mapped[str | None] = mapped_column(String(20), unique=True)\n"
     life.edit("app/models/product.py", ("    quantity: ", f"{sku}    quantity: "))
     key = '    sku: Mapped[str | None] = mapped_column(ForeignKey("products.sku"), index=True)\n'
-    newest = '    __table_args__ = (Index("ix_order_newest", desc("created_at"), "id"),)\n\n'
+    first = '"created_at"' if life.database == "sqlite" else 'desc("created_at")'  # which is not generated there
+    newest = f'    __table_args__ = (Index("ix_order_newest", {first}, "id"),)\n\n'
     life.edit(
         MODELS,
         ('__tablename__ = "order"\n\n', f'__tablename__ = "order"\n{newest}'),
         ("    note: ", f"{key}    note: "),
         ("from sqlalchemy.orm", "from sqlalchemy import Index, desc\nfrom sqlalchemy.orm"),
     )
-    if life.database != "sqlite":  # which drops what refers to each other with a warning
+    if life.database != "sqlite":  # whose keys are not altered
         path.write_text(path.read_text() + CIRCLE)
         life.run("ruff", "format", "--quiet", MODELS)
     life.generate("moved")
