@@ -87,7 +87,8 @@ def test_unreadable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         origins: list[str]
 
     (tmp_path / ".env").write_text("NOBODY_KNOWS=1")  # it may be for others
-    Settings(_env_file=tmp_path / ".env")  # type: ignore[call-arg]
+    files = (ROOT / ".env.example", tmp_path / ".env")
+    Settings(_env_file=files)  # type: ignore[call-arg]
     (tmp_path / ".env").write_bytes("# ä".encode("latin-1"))
     monkeypatch.setattr("app.settings.Settings", OwnSettings)
     monkeypatch.setenv("ORIGINS", "a,b")
