@@ -395,9 +395,7 @@ def place(life: Life) -> None:
     life.settle()
     for name, index in (("bare", ""), ("indexed", ", index=True"), ("single", ", index=True, unique=True")):
         text = path.read_text()
-        for part in ("unique=True", "index=True"):
-            text = text.replace(f'ForeignKey("alleys.id"), {part})', 'ForeignKey("alleys.id"))')
-        path.write_text(text.replace('ForeignKey("alleys.id"))', f'ForeignKey("alleys.id"){index})'))
+        path.write_text(re.sub(r'(ForeignKey\("alleys\.id"\))[^)]*', rf"\1{index}", text))
         life.generate(name)
         life.settle()
     path.write_text(before)
@@ -412,12 +410,11 @@ def move(life: Life) -> None:
     life.edit(MODELS, ("    note: ", f"{odd}    note: "))
     life.generate("odd")
     life.settle()
-    for change in (
-        ("note: Mapped[str | None] = mapped_column(String(20))",) * 2,
-        ("String(20), server", "String(30), server"),
-    ):
-        life.edit(MODELS, (change[0], change[1].replace("(20))", "(40))")))
-        life.generate(f"odd_{len(change[0])}")
+    note = "    note: Mapped[str | None] = mapped_column(String({}))"
+    wider_note = (note.format(20), note.format(40))
+    for name, change in (("odd_note", wider_note), ("odd_tint", ("String(20), server", "String(30), server"))):
+        life.edit(MODELS, change)
+        life.generate(name)
         life.settle()
         assert sql(life.url, f"SELECT count(*) FROM {life.order} WHERE tint = '\\:red 50%, it''s'") == 3
     before = path.read_text()

@@ -4,14 +4,15 @@ import contextlib
 import re
 import socket
 import threading
+from collections.abc import Iterator
 
 
 class Proxy:
     """Forwards connections to a server; `close` breaks them all and refuses new ones, `open` accepts again.
 
     While `flowing` is cleared, connections stay open, new ones are accepted, and nothing comes through. While `cutting`
-    is set, a connection breaks as soon as the server has answered, and the answer is lost. `break_after` so many
-    messages of clients breaks a connection once, before the next one reaches the server, and clears `lasting`.
+    is set, a connection breaks as soon as the server has answered, and the answer is lost. Once `left` more
+    messages of clients have reached the server, the connection of the next one breaks; none does while it is below 0.
     """
 
     def __init__(self, url: str) -> None:
@@ -27,8 +28,7 @@ class Proxy:
         self.flowing = threading.Event()
         self.flowing.set()
         self.cutting = threading.Event()
-        self.lasting = threading.Event()
-        self.left = 0
+        self.left = -1
         self.sockets: list[socket.socket] = []
 
     def open(self) -> None:
@@ -47,18 +47,20 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
         self.sockets.clear()
 
-    def break_after(self, number: int) -> None:
-        """Break a connection after so many messages."""
-        self.left = number
-        self.lasting.set()
+    def break_in_turn(self) -> Iterator[int]:
+        """Break a connection before its first message, then before the second, until there are no more of them."""
+        for number in range(100):
+            self.left = number
+            yield number
+            if self.left >= 0:
+                break
+        self.left = -1
 
-    def is_next(self, sink: socket.socket) -> bool:
+    def breaks_before(self, sink: socket.socket) -> bool:
         """Count a message; tell whether the connection breaks before it reaches the server."""
-        if not self.lasting.is_set() or sink.getpeername() != self.target:
+        if self.left < 0 or sink.getpeername() != self.target:
             return False
         self.left -= 1
-        if self.left < 0:
-            self.lasting.clear()
         return self.left < 0
 
     def accept(self, listener: socket.socket) -> None:
@@ -79,7 +81,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self.flowing.wait()
-                if (self.cutting.is_set() and source.getpeername() == self.target) or self.is_next(sink):
+                if (self.cutting.is_set() and source.getpeername() == self.target) or self.breaks_before(sink):
                     break
                 sink.sendall(data)
         for end in (source, sink):

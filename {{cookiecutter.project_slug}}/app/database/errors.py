@@ -26,6 +26,9 @@ BROKEN = (
 )
 """What is raised where a connection breaks in between, beside the driver's errors."""
 
+FAILURES = (DBAPIError, *BROKEN)
+"""What is raised where the database does not do its part."""
+
 Code = int | str | None
 """What a driver calls an error: a number, a SQLSTATE, or a name."""
 

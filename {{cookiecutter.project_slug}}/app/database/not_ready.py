@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 {% endif %}
 
-from sqlalchemy.exc import DBAPIError
-
 from app.database import dialect, errors
 from app.database.diagnosis import diagnose
 
@@ -36,7 +34,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise DatabaseNotReadyError(str(error)) from None
-    except (DBAPIError, *errors.BROKEN) as error:
+    except errors.FAILURES as error:
         fault, words = diagnose(error), dialect.describe(error)
 {% if alembic %}
         if place := find_migration(error):

@@ -114,7 +114,7 @@ async def wait_for_database(
     while True:
         try:
             return await reach_database(engine, create=create)
-        except (DBAPIError, *errors.BROKEN) as error:
+        except errors.FAILURES as error:
             fault = diagnose(error)
             late = time.monotonic() + delay > deadline
             if late or fault not in {errors.AWAY, errors.FULL, errors.BUSY}:

@@ -43,14 +43,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         spare_garbage_collection()
         yield
     finally:
-{% if cookiecutter.engine == "async" %}
         for one in (engine, get_read_engine()):
+{% if cookiecutter.engine == "async" %}
             with suppress(TimeoutError):  # a silent server: each would be waited for
                 async with asyncio.timeout(PATIENCE):
                     await one.dispose()
 {% else %}
-        engine.dispose()
-        get_read_engine().dispose()
+            one.dispose()
 {% endif %}
         logger.info("Database: closed")
 
