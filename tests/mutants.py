@@ -47,7 +47,7 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/.*", r"(description|help|prog|title|version)=|^logger\.(info|warning)\(.*'pass'$", WORDS),
     (r"app/.*", r"^(@lru_cache|\w+: dict.* = \{\}|@property)  \|  '@lru_cache'", SPEED),
     (r"app/web/(queries|service|lifespan)\.py", r"lru_cache|gc\.|garbage|10_000", SPEED),
-    (r"app/database/engine\.py", r"skip_autocommit_rollback", SPEED),
+    (r"app/database/engine\.py", r"skip_autocommit_rollback|\"AUTOCOMMIT\"", SPEED),
     (r"app/database/engine\.py", r"in_memory|\"pool_size\": 1", "SQLite in memory: tests/faults/test_start.py"),
     (r"app/.*", r"^(PROBE_TIMEOUT|IDLE|FIRST_DELAY|LONGEST_DELAY|CONNECT_TIMEOUT|LONGEST|MILLISECOND) =", TIMES),
     (r"app/.*", r"RETRY_AFTER = |\w*keepalives|tcp_user_timeout|asyncio\.sleep|time\.sleep|min\(2 \* delay", TIMES),
@@ -94,6 +94,9 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/web/problems\.py", r"include_extras", WORDS),
     (r"app/models/tracking\.py", r"^FIXED =", SPEED),
     (r"app/web/request_fields\.py", r"validation_alias or field\.alias", EQUIVALENT),
+    (r"app/database/schema\.py", r"return f\"(left alone|at |upgraded)", WORDS),
+    (r"app/database/limiter\.py", r"self\.waiting", "only what measures the service shows it: additions/telemetry"),
+    (r"app/database/engine\.py", r"\"echo", WORDS),
     (r"app/web/problems\.py", r"some\[0\].*'\(0 - 1\)'", EQUIVALENT),
 ]
 """What need not be noticed: files, words of the line or of the change, and the reason."""

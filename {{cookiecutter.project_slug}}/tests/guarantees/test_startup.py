@@ -11,6 +11,9 @@ import logging
 import sys
 
 import pytest
+{% if alembic %}
+from alembic import command as alembic
+{% endif %}
 from sqlalchemy import {{ "Engine, " if not is_async }}text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 {% if is_async %}
@@ -18,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 {% endif %}
 
 from app.database import __main__ as command_line
-from app.database import engine
+from app.database import engine{{ ", schema" if alembic }}
 from app.database.creation import create_database
 from app.database.engine import build_engine
 from app.database.not_ready import DatabaseNotReadyError
@@ -189,11 +192,24 @@ def test_commands(
     """`check` fails, in one line that says what helps; it succeeds after `prepare`."""
     settings = get_settings().model_copy(update={"database_url": new_url()})
     monkeypatch.setattr(command_line, "get_settings", lambda: settings)
+{% if alembic %}
+    monkeypatch.setattr("app.settings.get_settings", lambda: settings)
+    with pytest.raises(SystemExit, match=ADVICE):
+        alembic.upgrade(schema.get_alembic_config(), "head")
+{% endif %}
     for command, status in (("check", 1), ("prepare", 0), ("prepare", 0), ("check", 0)):
         monkeypatch.setattr(sys, "argv", ["app.database", command])
         assert command_line.main() == status
+{% if alembic %}
+    config = schema.get_alembic_config()
+    config.attributes.clear()  # as `alembic downgrade -1` does it
+    alembic.downgrade(config, "-1")
+    assert command_line.main() == 1
+{% endif %}
     {{ "asyncio.run(drop(settings.database_url))" if is_async else "drop(settings.database_url)" }}
     output = capsys.readouterr()
-    assert (output.out, output.err.count("\n")) == ("", 1)
-    assert output.err.startswith("ERROR: ")
-    assert ADVICE in output.err
+    assert output.out == ""
+    for line in output.err.splitlines():
+        assert line.startswith("ERROR: ")
+        assert ADVICE in line
+    assert output.err.count("\n") == {{ "2" if alembic else "1" }}
