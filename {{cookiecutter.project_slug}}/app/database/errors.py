@@ -59,9 +59,6 @@ PLACE = Fault("correct DATABASE_URL: host, port, database, or an option after th
 PRIVILEGE = Fault("let this process write to the file, and to its folder")
 PLACE = Fault("correct the path of the file in DATABASE_URL")
 {% endif %}
-{% if cookiecutter.database == "postgresql" %}
-PGBOUNCER = Fault("set DATABASE_PGBOUNCER=true: the URL is that of PgBouncer")
-{% endif %}
 UNKNOWN = Fault("see the message")
 
 
@@ -92,7 +89,6 @@ EITHER = Kind(
 {% endif %}
 REQUIRED = Kind("required", 422, "must not be null")
 CHECK = Kind("check", 422, "is outside its bounds")
-RANGE = Kind("range", 422, "does not fit its column")
 
 
 @dataclass(frozen=True)
