@@ -34,9 +34,27 @@ def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "s3cret", "no database URL"),
         ("DATABASE_URL", "{{ cookiecutter.database }}:///\udcff", "no database URL"),
         ("DATABASE_URL", "oracle://ada:s3cret@host/name", "oracle is not used here"),
-{% if cookiecutter.database != "sqlite" %}
+        ("DATABASE_URL", "{{ cookiecutter.database }}+x://ada:s3cret@host", "driver must be"),
+{% if cookiecutter.database == "sqlite" %}
+        ("DATABASE_URL", "sqlite://s3cret.db", "three slashes"),
+        ("DATABASE_URL", "sqlite:///file.db%00", "NUL"),
+        ("DATABASE_URL", "sqlite:///file.db?timeout=s3cret", "option"),
+{% else %}
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s:s3cret@host/name", "%40"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://ada:pa@s/s3cret@host/name", "%40"),
         ("DATABASE_URL", "{{ cookiecutter.database }}://ada:s3cret@host", "needs a database"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://host:65536/name", "port that exists"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://host:0/name", "port that exists"),
+        ("DATABASE_URL", "{{ cookiecutter.database }}://host/name%00", "NUL"),
+{% if cookiecutter.database == "postgresql" %}
+        ("DATABASE_URL", "postgresql://host/name?port=s3cret", "option"),
+        ("DATABASE_URL", "postgresql://host/name?sslcert=/no", "there is no file /no"),
+        ("DATABASE_URL", "postgresql://host/name?pgbouncer=true", "DATABASE_PGBOUNCER"),
+{% else %}
+        ("DATABASE_URL", "mysql://host/name?connect_timeout=s3cret", "option"),
+        ("DATABASE_URL", "mysql://host/name?ssl-ca=/no", "there is no file /no"),
+        ("DATABASE_URL", "mysql://host/name?ssl-mode=VERIFY_CA", "ssl_ca="),
+{% endif %}
 {% endif %}
     ],
 )

@@ -1,15 +1,33 @@
 """What every model keeps to: an error at import, instead of one in production."""
 
+from dataclasses import make_dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
 
 import pytest
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Time
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    String,
+    Time,
+    literal,
+)
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.orm import Mapped, configure_mappers, mapped_column, registry
+from sqlalchemy.orm import (
+    Mapped,
+    column_property,
+    composite,
+    configure_mappers,
+    mapped_column,
+    query_expression,
+    registry,
+)
 from sqlalchemy.orm import relationship as relation
 from sqlalchemy.schema import CreateTable
 
@@ -19,9 +37,19 @@ from tests.guarantees.own import TABLES
 RIGHT: dict[str, Any] = {"lazy": "raise", "passive_deletes": "all"}
 
 
+def point(*, frozen: bool) -> Any:
+    """Return a value of two columns, which can be changed in place, or cannot."""
+    kind = make_dataclass("Point", [("x", int), ("y", int)], frozen=frozen)
+    return composite(kind, mapped_column("x", Integer), mapped_column("y", Integer))
+
+
 @pytest.mark.parametrize(
     ("options", "parts", "words"),
     [
+        ({"body": mapped_column(String, deferred=True)}, [], "would load lazily"),
+        ({"body": column_property(literal(1) + 1)}, [], "would load lazily"),
+        ({"body": point(frozen=False)}, [], "would not notice a change"),
+        ({"body": point(frozen=True)}, [], None),
         ({"lazy": "select"}, [], "would load lazily"),
         ({"lazy": "selectin"}, [], "would load lazily"),
         ({"passive_deletes": False}, [], "would empty a key"),
@@ -40,6 +68,8 @@ def test_models(
     """What loads when it is read, loses rows' keys or time zones, is refused."""
     models = registry(type_annotation_map=Base.type_annotation_map)
     monkeypatch.setattr(Base, "registry", models)
+    options = RIGHT | options
+    content = options.pop("body", None) or query_expression()
 
     @models.mapped
     class Book:
@@ -48,12 +78,13 @@ def test_models(
         id: Mapped[int] = mapped_column(primary_key=True)
         shelf_id: Mapped[int] = mapped_column(ForeignKey("shelves.id"))
         read_at: Mapped[datetime]
+        body: Mapped[Any] = content
 
     @models.mapped
     class Shelf:
         __tablename__ = "shelves"
         id: Mapped[int] = mapped_column(primary_key=True)
-        books: Mapped[list["Book"]] = relation(**(RIGHT | options))
+        books: Mapped[list["Book"]] = relation(**options)
 
     if words is None:
         configure_mappers()
