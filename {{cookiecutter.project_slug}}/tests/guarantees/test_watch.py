@@ -4,6 +4,7 @@
 
 import logging
 import logging.config
+from pathlib import Path
 
 import pytest
 from fastapi import HTTPException, WebSocket, WebSocketDisconnect
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from uvicorn.config import LOGGING_CONFIG
 
+from app import extensions
 from app.database.engine import build_engine
 from app.dependencies.database import DatabaseReadSession, DatabaseSession
 from app.logs import configure_logging
@@ -50,6 +52,13 @@ def test_log_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(logger.handlers for logger in server)
     assert all(logger.propagate for logger in server)
 {% endcall %}
+
+
+def test_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of `app/extensions/` has its part in the service, without a list."""
+    (tmp_path / "own.py").write_text("def install(app): app.state.own = True")
+    monkeypatch.setattr(extensions, "__path__", [str(tmp_path)])
+    assert create_app().state.own
 
 
 def test_websocket() -> None:
