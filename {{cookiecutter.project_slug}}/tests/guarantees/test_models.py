@@ -1,5 +1,7 @@
 """What every model keeps to: an error at import, instead of one in production."""
 
+import subprocess
+import sys
 from dataclasses import make_dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -92,6 +94,14 @@ def test_models(
         with pytest.raises(ArgumentError, match=words):
             configure_mappers()
     models.dispose()
+
+
+def test_all_are_found() -> None:
+    """Who imports one has them all, as `alembic` does, which knows no route."""
+    code = "from app.models.base import Base; print(*Base.metadata.tables)"
+    command = [sys.executable, "-c", code]
+    found = subprocess.check_output(command, text=True)  # noqa: S603  (ours)
+    assert set(found.split()) == Base.metadata.tables.keys()
 
 
 def test_moment() -> None:
