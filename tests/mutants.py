@@ -51,7 +51,11 @@ KEPT: list[tuple[str, str, str]] = [
     (r"app/database/engine\.py", r"in_memory|\"pool_size\": 1", "SQLite in memory: tests/faults/test_start.py"),
     (r"app/.*", r"^(PROBE_TIMEOUT|IDLE|FIRST_DELAY|LONGEST_DELAY|CONNECT_TIMEOUT|LONGEST|MILLISECOND) =", TIMES),
     (r"app/.*", r"RETRY_AFTER = |\w*keepalives|tcp_user_timeout|asyncio\.sleep|time\.sleep|min\(2 \* delay", TIMES),
-    (r"app/database/dialect\.py", r"(errors\.(AWAY|FULL|BUSY|MISSING|EXISTS|LOGIN|PRIVILEGE|PLACE)|PGBOUNCER),", FAULTS),
+    (
+        r"app/database/dialect\.py",
+        r"(errors\.(AWAY|FULL|BUSY|MISSING|EXISTS|LOGIN|PRIVILEGE|PLACE)|PGBOUNCER),",
+        FAULTS,
+    ),
     (r"app/database/dialect\.py", r"WORDS|\"(url|pgbouncer)\",|^r\"", FAULTS),
     (r"app/web/problems\.py", r"^IDEMPOTENT = ", "RFC 9110 says which methods: one of them is tried"),
     (r"app/web/problems\.py", r"'\"required\": True,'", WORDS),
