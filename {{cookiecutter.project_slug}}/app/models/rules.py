@@ -58,6 +58,18 @@ def empties_keys(relationship: RelationshipProperty[Any]) -> bool:
     )
 
 
+def is_parent_of_its_kind(relationship: RelationshipProperty[Any]) -> bool:
+    """Tell whether rows refer to one of their own table: a tree.
+
+    When several of them are deleted, SQLAlchemy looks at the parent of each.
+    """
+    return (
+        relationship.direction is RelationshipDirection.MANYTOONE
+        and not relationship.viewonly
+        and relationship.mapper.base_mapper is relationship.parent.base_mapper
+    )
+
+
 def lossy_parts(mapper: Mapper[Any]) -> Iterator[str]:
     """Yield what would be stored, or said, otherwise than it is meant."""
     for composite in mapper.composites:
@@ -69,6 +81,9 @@ def lossy_parts(mapper: Mapper[Any]) -> Iterator[str]:
         if empties_keys(relationship):
             what = "relationship(passive_deletes='all'), for the ForeignKey's ondelete"
             yield f"{relationship} would empty a key that must be set: write {what}"
+        if is_parent_of_its_kind(relationship) and relationship.lazy == "raise":
+            what = "relationship(lazy='raise_on_sql')"
+            yield f"{relationship} would keep rows from being deleted: write {what}"
 
 
 def zoneless_columns() -> Iterator[str]:

@@ -109,9 +109,9 @@ class Amount(GroupedMetadata):
         most = 10**whole - unit
         least = -most if self.signed else 0
         sign = "-?" if self.signed else ""
-        before, after = f"1,{whole}", f"1,{self.decimals}"
-        parts = ("^", sign, "[0-9]{", before, r"}(\.[0-9]{", after, "})?$")
-        text = re.compile("".join(parts))
+        before, after = f"1,{whole or 1}", f"1,{self.decimals}"
+        fraction = (r"(\.[0-9]{", after, "})?") if self.decimals else ()
+        text = re.compile("".join(("^", sign, "[0-9]{", before, "}", *fraction, "$")))
         exponent = Decimal(1).scaleb(-self.decimals)
 
         def in_full(amount: Decimal) -> Decimal:

@@ -52,6 +52,7 @@ def point(*, frozen: bool) -> Any:
         ({"body": column_property(literal(1) + 1)}, [], "would load lazily"),
         ({"body": point(frozen=False)}, [], "would not notice a change"),
         ({"body": point(frozen=True)}, [], None),
+        ({"parent": "raise"}, [], "would keep rows from being"),
         ({"lazy": "select"}, [], "would load lazily"),
         ({"lazy": "selectin"}, [], "would load lazily"),
         ({"passive_deletes": False}, [], "would empty a key"),
@@ -72,6 +73,7 @@ def test_models(
     monkeypatch.setattr(Base, "registry", models)
     options = RIGHT | options
     content = options.pop("body", None) or query_expression()
+    loads = options.pop("parent", "raise_on_sql")
 
     @models.mapped
     class Book:
@@ -86,6 +88,8 @@ def test_models(
     class Shelf:
         __tablename__ = "shelves"
         id: Mapped[int] = mapped_column(primary_key=True)
+        parent_id: Mapped[int | None] = mapped_column(ForeignKey("shelves.id"))
+        parent: Mapped["Shelf"] = relation(lazy=loads, remote_side="Shelf.id")
         books: Mapped[list["Book"]] = relation(**options)
 
     if words is None:

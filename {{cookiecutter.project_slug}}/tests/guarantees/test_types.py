@@ -20,6 +20,8 @@ BOUNDS: list[tuple[Any, list[Any], list[Any]]] = [
     (Annotated[Decimal, PRICE], ["00.00", 99.99, "1"], [-0.01, "-1", 100, 1.001]),
     (Annotated[Decimal, PRICE], ["9.9", 1], [True, "1e1", "1.", "1.001", " 1"]),
     (Annotated[Decimal, CHANGE], [-99.99, "-0.01"], [-100, "100.00", "--1"]),
+    (Annotated[Decimal, Amount(2, 0)], [99, "0"], [100, 0.5, "1.0"]),
+    (Annotated[Decimal, Amount(2, 2)], [0.99, "0.5"], [1, "1.00", "0.001"]),
     (types.Date, ["2026-01-31"], ["1-1-1", "20260131", 0, "0"]),
     (types.Moment, ["2026-01-31T00:00:00Z"], ["2026-01-31T00:00:00", 0, "0"]),
     (types.Moment, ["9999-12-31T23:59:59Z"], ["0001-01-01T00:00:00+01:00"]),
