@@ -59,6 +59,11 @@ from app.schemas.user import UserCreate
     session.add(User(**body.model_dump()))
 
 
+@app.post("/stress/late-isolation", status_code=201)
+{async_}def isolate_late(session: DatabaseSession, user: Annotated[int, Depends(current_user)]) -> None:
+    {await_}session.connection(execution_options={{"isolation_level": "SERIALIZABLE"}})
+
+
 @app.get("/stress/sleep")
 {async_}def sleep(session: DatabaseSession) -> None:
     {await_}session.execute(text("SELECT {sql_sleep}"))

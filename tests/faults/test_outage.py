@@ -70,6 +70,14 @@ def test_killed_connections(stressed: Project, database_url: str, variant: Varia
         assert "Exception in ASGI application" not in log.read_text()
 
 
+def test_late_isolation(stressed: Project, database_url: str, variant: Variant) -> None:
+    """An isolation level that comes after a statement would be ignored: it is an error, and not rows that are lost."""
+    with serve(stressed, app="stress:app", DATABASE_URL=database_url, **POOL) as (client, log):
+        assert client.post("/stress/late-isolation").status_code == 500
+        wait_for(lambda: "Connection is already established" in log.read_text(), 5)
+        assert client.get("/stress/pool").json() == 0
+
+
 @only(database=SERVERS, migrations=("alembic",))
 def test_broken_anywhere(stressed: Project, database_url: str, variant: Variant) -> None:
     """A connection breaks before each message in turn: 503, or one line, and no word of a COMMIT that nobody sent."""

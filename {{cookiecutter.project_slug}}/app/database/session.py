@@ -7,6 +7,7 @@
 {% if is_async %}
 import asyncio
 {% endif %}
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,12 +16,15 @@ from weakref import WeakValueDictionary
 {% if is_async %}
 from sqlalchemy import Connection, Engine
 {% endif %}
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.database.engine import get_engine, get_read_engine
 from app.database.pool import ONLY_READS
 from app.models.tracking import SEEN, TrackingSession
+
+# An isolation level that is asked for too late would be ignored: rows would be lost.
+warnings.filterwarnings("error", "Connection is already established", SAWarning)
 
 {% if is_async %}
 
