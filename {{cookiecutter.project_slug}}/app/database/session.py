@@ -23,8 +23,16 @@ from app.database.engine import get_engine, get_read_engine
 from app.database.pool import ONLY_READS
 from app.models.tracking import SEEN, TrackingSession
 
-# An isolation level that is asked for too late would be ignored: rows would be lost.
-warnings.filterwarnings("error", "Connection is already established", SAWarning)
+LOSSES = (
+    "Attribute history events accumulated",
+    "Connection is already established",
+    "Object of type .* not in session, add",
+    "Session's state has been changed",
+)
+"""How SQLAlchemy begins to warn of what it will not store, or not isolate."""
+
+for words in LOSSES:
+    warnings.filterwarnings("error", words, SAWarning)
 
 {% if is_async %}
 
