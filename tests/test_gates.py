@@ -211,7 +211,10 @@ def test_lock(copy: Repository) -> None:
 
 @pytest.mark.slow
 def test_hooks_run_at_each_commit(copy: Repository) -> None:
-    """After `make hooks`, a commit is checked, though no environment is active; a bad one is refused."""
+    """After `make hooks`, a commit is checked, though no environment is active; a bad one is refused.
+
+    So is one that only takes a file away.
+    """
     (copy.path / ".venv").symlink_to(environment(MAIN))
     copy.run("make", "hooks", "DEVELOP=", PATH="/usr/bin:/bin")  # what is installed is there
     commit = ("git", "commit", "--message", "Begin")
@@ -221,6 +224,8 @@ def test_hooks_run_at_each_commit(copy: Repository) -> None:
     copy.run("git", "rm", "--quiet", "--force", "app/new.py")
     assert "layers" in copy.run(*commit, **slow)
     assert copy.run("git", "status", "--short") == ""
+    copy.run("git", "rm", "--quiet", "app/schemas/product.py")
+    assert "app.schemas.product" in copy.run(*commit, status=1, PATH="/usr/bin:/bin")
 
 
 def lint_commands(project: Project) -> list[str]:
